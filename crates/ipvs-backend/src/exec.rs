@@ -1,0 +1,223 @@
+//! Carries out ops: the only way to the kernel. What is observed changes only when the kernel
+//! agreed; what "already there" and "not there" mean is decided here and nowhere else.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use proxy_core::{Failure, Feature, ObjectError, Scheduler, VirtualServerKey};
+
+use crate::kernel::Kernel;
+use crate::netlink::Errno;
+use crate::netlink::ipset::{self, SetError};
+use crate::netlink::ipvs;
+use crate::netlink::route;
+use crate::observe::Observed;
+use crate::op::{Op, Step};
+
+/// What came of a list of ops.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Ops the kernel acknowledged.
+    pub changes: usize,
+    /// What it refused.
+    pub failed: Vec<Failure>,
+    /// The refused ops, in the same order.
+    pub refused: Vec<Step>,
+}
+
+/// Carries out `steps` in order, as many as possible in one send. Once something failed for a
+/// virtual server, nothing more is built up for it in this round.
+///
+/// # Errors
+/// When nothing can be said about single ops: answers were lost, or what should contain an object
+/// has vanished. Then read back everything.
+pub fn run(kernel: &mut impl Kernel, steps: &[Step], observed: &mut Observed) -> io::Result<Done> {
+    let mut done = Done::default();
+    let mut broken = BTreeSet::new();
+    for group in steps.chunk_by(|one, two| Client::of(&one.op) == Client::of(&two.op)) {
+        let sound: Vec<Step> =
+            group.iter().copied().filter(|step| !is_in_vain(step, &broken)).collect();
+        let again = run_group(kernel, &sound, observed, &mut done, &mut broken)?;
+        run_group(kernel, &again, observed, &mut done, &mut broken)?;
+    }
+    Ok(done)
+}
+
+fn is_in_vain(step: &Step, broken: &BTreeSet<VirtualServerKey>) -> bool {
+    step.op.phase().builds() && step.server.is_some_and(|server| broken.contains(&server))
+}
+
+/// Carries out ops of one client. Returns ops to carry out instead of some that found something
+/// already there.
+fn run_group(
+    kernel: &mut impl Kernel,
+    steps: &[Step],
+    observed: &mut Observed,
+    done: &mut Done,
+    broken: &mut BTreeSet<VirtualServerKey>,
+) -> io::Result<Vec<Step>> {
+    let mut again = Vec::new();
+    for (step, answer) in steps.iter().zip(ask(kernel, steps)?) {
+        match judge(&step.op, answer) {
+            Verdict::Done => {
+                observed.record(&step.op);
+                done.changes += 1;
+            }
+            Verdict::Instead(op) => again.push(Step { op, ..*step }),
+            Verdict::Lost => return Err(vanished(&step.op)),
+            // The service was refused; its destinations could only follow.
+            Verdict::Failed(_) if is_in_vain(step, broken) => {}
+            Verdict::Failed(error) => {
+                broken.extend(step.server);
+                let object = step.op.to_string();
+                done.failed.push(Failure { server: step.server, object, error });
+                done.refused.push(*step);
+            }
+        }
+    }
+    Ok(again)
+}
+
+fn vanished(op: &Op) -> io::Error {
+    let what = format!("what should hold it has vanished: {op}");
+    io::Error::new(io::ErrorKind::NotFound, what)
+}
+
+#[derive(PartialEq, Eq)]
+enum Client {
+    Ipvs,
+    Ipset,
+    Route,
+}
+
+impl Client {
+    const fn of(op: &Op) -> Self {
+        match op {
+            Op::CreateSet(..) | Op::DestroySet(_) | Op::AddMember(..) | Op::DeleteMember(..) => {
+                Self::Ipset
+            }
+            Op::AddRoute(_) | Op::ReplaceRoute { .. } | Op::DeleteRoute(_) => Self::Route,
+            _ => Self::Ipvs,
+        }
+    }
+}
+
+/// An answer of any client.
+enum Answer {
+    Ok,
+    Errno(Errno),
+    Set(SetError),
+}
+
+fn ask(kernel: &mut impl Kernel, steps: &[Step]) -> io::Result<Vec<Answer>> {
+    let Some(first) = steps.first() else { return Ok(Vec::new()) };
+    let errno = |answer: Result<(), Errno>| answer.map_or_else(Answer::Errno, |()| Answer::Ok);
+    let set = |answer: Result<(), SetError>| answer.map_or_else(Answer::Set, |()| Answer::Ok);
+    let ops = steps.iter().map(|step| &step.op);
+    Ok(match Client::of(&first.op) {
+        Client::Ipvs => {
+            let requests: Vec<_> = ops.filter_map(ipvs_request).collect();
+            kernel.ipvs(&requests)?.into_iter().map(errno).collect()
+        }
+        Client::Ipset => {
+            let requests: Vec<_> = ops.filter_map(set_request).collect();
+            kernel.ipset(&requests)?.into_iter().map(set).collect()
+        }
+        Client::Route => {
+            let requests: Vec<_> = ops.filter_map(route_request).collect();
+            kernel.route(&requests)?.into_iter().map(errno).collect()
+        }
+    })
+}
+
+fn ipvs_request(op: &Op) -> Option<ipvs::Request> {
+    use ipvs::Request;
+    Some(match *op {
+        Op::AddService(service) => Request::AddService(service),
+        Op::SetService(service) => Request::SetService(service),
+        Op::DeleteService(id) => Request::DeleteService(id),
+        Op::AddDestination(id, destination) => Request::AddDestination(id, destination),
+        Op::SetDestination(id, destination) => Request::SetDestination(id, destination),
+        Op::DeleteDestination(id, destination) => Request::DeleteDestination(id, destination),
+        _ => return None,
+    })
+}
+
+fn set_request(op: &Op) -> Option<ipset::Request> {
+    use ipset::Request;
+    Some(match *op {
+        Op::CreateSet(_, spec) => Request::Create(spec),
+        Op::DestroySet(set) => Request::Destroy(set.name()),
+        Op::AddMember(set, entry) => Request::Add(set.name(), entry.into()),
+        Op::DeleteMember(set, entry) => Request::Delete(set.name(), entry),
+        _ => return None,
+    })
+}
+
+fn route_request(op: &Op) -> Option<route::Request> {
+    use route::Request;
+    Some(match *op {
+        Op::AddRoute(route) => Request::Add(route),
+        Op::ReplaceRoute { old, new } => Request::Replace { old, new },
+        Op::DeleteRoute(route) => Request::Delete(route),
+        _ => return None,
+    })
+}
+
+enum Verdict {
+    Done,
+    /// It is there with other settings: change it instead.
+    Instead(Op),
+    /// What should contain it is not there: memory is wrong.
+    Lost,
+    Failed(ObjectError),
+}
+
+fn judge(op: &Op, answer: Answer) -> Verdict {
+    match answer {
+        Answer::Ok => Verdict::Done,
+        Answer::Errno(errno) => judge_errno(op, errno),
+        Answer::Set(SetError::Missing) if matches!(op, Op::DestroySet(_)) => Verdict::Done,
+        Answer::Set(error) => judge_set(error),
+    }
+}
+
+fn judge_errno(op: &Op, errno: Errno) -> Verdict {
+    match (op, errno) {
+        (Op::AddService(service), Errno::EXIST) => Verdict::Instead(Op::SetService(*service)),
+        (Op::AddDestination(id, destination), Errno::EXIST) => {
+            Verdict::Instead(Op::SetDestination(*id, *destination))
+        }
+        (
+            Op::DeleteService(_) | Op::DeleteDestination(..) | Op::DeleteRoute(_),
+            Errno::SRCH | Errno::NOENT,
+        ) => Verdict::Done,
+        (Op::SetService(_) | Op::SetDestination(..), Errno::SRCH) => Verdict::Lost,
+        // One of ours with another source address.
+        (Op::AddRoute(_), Errno::EXIST) => Verdict::Lost,
+        (Op::SetDestination(..), Errno::NOENT) => Verdict::Lost,
+        // The kernel found no module for the scheduler.
+        (Op::AddService(service) | Op::SetService(service), Errno::NOENT) => {
+            Verdict::Failed(unknown_scheduler(service, errno))
+        }
+        (_, Errno::NOSPC | Errno::NOMEM) => Verdict::Failed(ObjectError::Exhausted),
+        _ => Verdict::Failed(ObjectError::Rejected(errno.into())),
+    }
+}
+
+fn unknown_scheduler(service: &ipvs::Service, errno: Errno) -> ObjectError {
+    let scheduler: Result<Scheduler, _> = service.scheduler.as_str().parse();
+    scheduler.map_or_else(
+        |_| ObjectError::Rejected(errno.into()),
+        |scheduler| ObjectError::Unsupported(Feature::Scheduler(scheduler)),
+    )
+}
+
+fn judge_set(error: SetError) -> Verdict {
+    match error {
+        SetError::Missing => Verdict::Lost,
+        SetError::Full => Verdict::Failed(ObjectError::Exhausted),
+        SetError::Errno(errno) => Verdict::Failed(ObjectError::Rejected(errno.into())),
+        other => Verdict::Failed(ObjectError::Rejected(io::Error::other(other))),
+    }
+}

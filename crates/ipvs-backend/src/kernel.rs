@@ -1,0 +1,168 @@
+//! The kernel as the backend needs it. The one implementation outside of tests is [`Netlink`].
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use proxy_core::BackendError;
+
+use crate::netlink::ipset::{self, Ipset, SetError};
+use crate::netlink::ipvs::{self, DestinationStatus, Ipvs, OpenError, ServiceId};
+use crate::netlink::route::{self, Route};
+use crate::netlink::{Errno, Traffic};
+use crate::observe::{Observed, ObservedService, ObservedSet, is_node_address, sets_by_name};
+use crate::{DUMMY_DEVICE, ROUTE_PROTOCOL};
+
+/// Requests to the kernel and readings of it. An outer error means that nothing is known about
+/// the single requests.
+pub trait Kernel: Send {
+    /// Reads everything that is ours or stands in our way.
+    ///
+    /// # Errors
+    /// When a dump could not be read to its end.
+    fn observe(&mut self) -> io::Result<Observed>;
+
+    /// The destinations of a service with their connections; none if there is no such service.
+    ///
+    /// # Errors
+    /// When the dump could not be read to its end.
+    fn destinations(&mut self, service: &ServiceId) -> io::Result<Vec<DestinationStatus>>;
+
+    /// Carries out IPVS requests, in order; one that fails does not stop the next.
+    ///
+    /// # Errors
+    /// When answers were lost.
+    fn ipvs(&mut self, requests: &[ipvs::Request]) -> io::Result<Vec<Result<(), Errno>>>;
+
+    /// Carries out ipset requests, in order; one that fails does not stop the next.
+    ///
+    /// # Errors
+    /// When answers were lost.
+    fn ipset(&mut self, requests: &[ipset::Request]) -> io::Result<Vec<Result<(), SetError>>>;
+
+    /// Carries out route requests, in order; one that fails does not stop the next.
+    ///
+    /// # Errors
+    /// When answers were lost.
+    fn route(&mut self, requests: &[route::Request]) -> io::Result<Vec<Result<(), Errno>>>;
+}
+
+/// The kernel of the network namespace in which this was opened, over netlink.
+#[derive(Debug)]
+pub struct Netlink {
+    ipvs: Ipvs,
+    ipset: Ipset,
+    route: Route,
+}
+
+impl Netlink {
+    /// Opens a socket for each netlink family. Whatever crosses them is counted in `traffic`.
+    ///
+    /// # Errors
+    /// When IPVS is not there, or may not be used, with the remedy.
+    pub fn open(traffic: &Arc<Traffic>) -> Result<Self, BackendError> {
+        let attempt = |what: &str, source| BackendError::Io {
+            attempt: format!("open a netlink socket for {what}"),
+            source,
+        };
+        Ok(Self {
+            ipvs: Ipvs::open(traffic.clone()).map_err(missing)?,
+            ipset: Ipset::open(traffic.clone()).map_err(|error| attempt("ipset", error))?,
+            route: Route::open(traffic.clone()).map_err(|error| attempt("routes", error))?,
+        })
+    }
+}
+
+fn missing(error: OpenError) -> BackendError {
+    match error {
+        OpenError::Unavailable => BackendError::Missing {
+            what: "kernel module ip_vs".to_owned(),
+            remedy: "load it with `modprobe ip_vs`; if there is no such module, install the \
+                     package with your kernel's modules or use a kernel built with CONFIG_IP_VS"
+                .to_owned(),
+        },
+        OpenError::Denied => BackendError::Missing {
+            what: "capability CAP_NET_ADMIN".to_owned(),
+            remedy: "run as root, or add NET_ADMIN to the container's capabilities".to_owned(),
+        },
+        OpenError::Socket(source) => {
+            BackendError::Io { attempt: "open a netlink socket for IPVS".to_owned(), source }
+        }
+    }
+}
+
+impl Kernel for Netlink {
+    fn observe(&mut self) -> io::Result<Observed> {
+        let mut observed = Observed::default();
+        self.observe_links(&mut observed)?;
+        self.observe_sets(&mut observed)?;
+        self.observe_services(&mut observed)?;
+        Ok(observed)
+    }
+
+    fn destinations(&mut self, service: &ServiceId) -> io::Result<Vec<DestinationStatus>> {
+        match self.ipvs.destinations(service) {
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw()) => Ok(Vec::new()),
+            result => result,
+        }
+    }
+
+    fn ipvs(&mut self, requests: &[ipvs::Request]) -> io::Result<Vec<Result<(), Errno>>> {
+        self.ipvs.run(requests)
+    }
+
+    fn ipset(&mut self, requests: &[ipset::Request]) -> io::Result<Vec<Result<(), SetError>>> {
+        self.ipset.run(requests)
+    }
+
+    fn route(&mut self, requests: &[route::Request]) -> io::Result<Vec<Result<(), Errno>>> {
+        self.route.run(requests)
+    }
+}
+
+impl Netlink {
+    fn observe_links(&mut self, observed: &mut Observed) -> io::Result<()> {
+        let links = self.route.links()?;
+        let no_loopback = || io::Error::new(io::ErrorKind::NotFound, "no device named lo");
+        let loopback = links.iter().find(|link| link.name == "lo").ok_or_else(no_loopback)?;
+        observed.loopback = loopback.index;
+        observed.node_addresses = self
+            .route
+            .addresses()?
+            .into_iter()
+            .filter(|held| held.name != DUMMY_DEVICE && is_node_address(held.address))
+            .map(|held| held.address)
+            .collect();
+        let routes = self.route.local_routes(ROUTE_PROTOCOL)?;
+        observed.routes = routes.into_iter().map(|route| (route.address, route)).collect();
+        Ok(())
+    }
+
+    fn observe_sets(&mut self, observed: &mut Observed) -> io::Result<()> {
+        let names = sets_by_name();
+        for state in self.ipset.list()? {
+            if let Some(&id) = names.get(&state.spec.name) {
+                let members: BTreeSet<_> =
+                    state.members.into_iter().map(|member| member.entry).collect();
+                observed.sets.insert(id, ObservedSet { spec: state.spec, members });
+            }
+        }
+        Ok(())
+    }
+
+    fn observe_services(&mut self, observed: &mut Observed) -> io::Result<()> {
+        for status in self.ipvs.services()? {
+            let id = status.service.id;
+            if matches!(id, ServiceId::Fwmark { .. }) {
+                continue;
+            }
+            let statuses = self.destinations(&id)?;
+            let mut destinations: Vec<_> =
+                statuses.into_iter().map(|status| status.destination).collect();
+            destinations.sort_unstable_by_key(ipvs::Destination::id);
+            let service = ObservedService { service: status.service, destinations };
+            observed.services.insert(id, service);
+        }
+        Ok(())
+    }
+}

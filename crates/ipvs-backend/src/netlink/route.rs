@@ -1,0 +1,9 @@
+//! Local routes, addresses and links over route netlink, in the message types of
+//! `netlink-packet-route`.
+
+mod client;
+mod codec;
+mod value;
+
+pub use client::Route;
+pub use value::{InterfaceAddress, Link, LocalRoute, Request};

@@ -1,0 +1,151 @@
+//! What the kernel holds of ours, read from dumps and kept up to date by acknowledged ops.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use proxy_core::Family;
+
+use crate::netlink::ipset::{Entry, SetName, SetSpec};
+use crate::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
+use crate::netlink::route::LocalRoute;
+use crate::op::Op;
+use crate::set::SetId;
+
+/// The kernel's state, as far as it is ours or stands in our way.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// IPVS services keyed by address, ours and others'.
+    pub services: BTreeMap<ServiceId, ObservedService>,
+    /// Our sets that exist, with their members.
+    pub sets: BTreeMap<SetId, ObservedSet>,
+    /// Routes that carry our protocol number.
+    pub routes: BTreeMap<IpAddr, LocalRoute>,
+    /// Addresses that interfaces of this node have.
+    pub node_addresses: BTreeSet<IpAddr>,
+    /// Index of the loopback device.
+    pub loopback: u32,
+}
+
+/// An IPVS service and its destinations.
+#[derive(Clone, Debug)]
+pub struct ObservedService {
+    /// Its settings.
+    pub service: Service,
+    /// Sorted by id.
+    pub destinations: Vec<Destination>,
+}
+
+/// A set and its members.
+#[derive(Clone, Debug)]
+pub struct ObservedSet {
+    /// Its parameters.
+    pub spec: SetSpec,
+    /// Its members.
+    pub members: BTreeSet<Entry>,
+}
+
+impl Observed {
+    /// Whether a set has this member.
+    #[must_use]
+    pub fn has_member(&self, set: SetId, entry: &Entry) -> bool {
+        self.sets.get(&set).is_some_and(|set| set.members.contains(entry))
+    }
+
+    /// Takes in that the kernel acknowledged `op`.
+    pub fn record(&mut self, op: &Op) {
+        match *op {
+            Op::CreateSet(id, spec) => {
+                self.sets.insert(id, ObservedSet { spec, members: BTreeSet::new() });
+            }
+            Op::DestroySet(id) => {
+                self.sets.remove(&id);
+            }
+            Op::AddMember(id, entry) => {
+                if let Some(set) = self.sets.get_mut(&id) {
+                    set.members.insert(entry);
+                }
+            }
+            Op::DeleteMember(id, entry) => {
+                if let Some(set) = self.sets.get_mut(&id) {
+                    set.members.remove(&entry);
+                }
+            }
+            Op::AddService(service) | Op::SetService(service) => {
+                let destinations = Vec::new();
+                self.services
+                    .entry(service.id)
+                    .and_modify(|observed| observed.service = service)
+                    .or_insert(ObservedService { service, destinations });
+            }
+            Op::DeleteService(id) => {
+                self.services.remove(&id);
+            }
+            Op::AddDestination(id, destination) | Op::SetDestination(id, destination) => {
+                if let Some(service) = self.services.get_mut(&id) {
+                    service.put(destination);
+                }
+            }
+            Op::DeleteDestination(id, destination) => {
+                if let Some(service) = self.services.get_mut(&id) {
+                    service.take(destination);
+                }
+            }
+            Op::AddRoute(route) | Op::ReplaceRoute { new: route, .. } => {
+                self.routes.insert(route.address, route);
+            }
+            Op::DeleteRoute(route) => {
+                self.routes.remove(&route.address);
+            }
+        }
+    }
+}
+
+impl ObservedService {
+    fn put(&mut self, destination: Destination) {
+        match self.destinations.binary_search_by_key(&destination.id(), Destination::id) {
+            Ok(index) => self.destinations[index] = destination,
+            Err(index) => self.destinations.insert(index, destination),
+        }
+    }
+
+    fn take(&mut self, id: DestinationId) {
+        if let Ok(index) = self.destinations.binary_search_by_key(&id, Destination::id) {
+            self.destinations.remove(index);
+        }
+    }
+}
+
+/// Our sets by their names in the kernel.
+#[must_use]
+pub fn sets_by_name() -> HashMap<SetName, SetId> {
+    SetId::all().map(|set| (set.name(), set)).collect()
+}
+
+/// Whether an address can be of a service on this node by itself: not a loopback or link-local one.
+#[must_use]
+pub fn is_node_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_loopback(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    }
+}
+
+/// The source address of the node's own connections, a family each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeIps {
+    /// For IPv4 virtual servers.
+    pub ipv4: Option<IpAddr>,
+    /// For IPv6 virtual servers.
+    pub ipv6: Option<IpAddr>,
+}
+
+impl NodeIps {
+    /// The one of `family`.
+    #[must_use]
+    pub const fn of(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4 => self.ipv4,
+            Family::Ipv6 => self.ipv6,
+        }
+    }
+}

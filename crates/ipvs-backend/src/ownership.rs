@@ -1,0 +1,58 @@
+//! Which objects in the kernel are ours. IPVS services carry no owner's mark, so it is said here
+//! in one place:
+//!
+//! - every set with one of our names, and its members;
+//! - every route with our protocol number;
+//! - an IPVS service whose address, protocol and port are in one of our frontend sets, or whose
+//!   port is in one of our node-port sets on an address of this node, or whose address has a
+//!   route of ours. The sets outlive the process, so they tell it what an earlier one left, and
+//!   kube-proxy's sets have the same names and meaning;
+//! - the chains of [`crate::rules`] and the jumps into them.
+//!
+//! Everything else is somebody else's and is never touched: other IPVS services, those keyed by a
+//! firewall mark among them, other sets, chains, rules, routes and addresses.
+
+use proxy_core::{Family, Protocol};
+
+use crate::netlink::ipset::Entry;
+use crate::netlink::ipvs::ServiceId;
+use crate::object::Shared;
+use crate::observe::Observed;
+use crate::set::{Purpose, SetId};
+
+/// Sets whose members are the address, protocol and port of a virtual server.
+const FRONTENDS: [Purpose; 6] = [
+    Purpose::ClusterIp,
+    Purpose::ExternalIp,
+    Purpose::ExternalIpLocal,
+    Purpose::LoadBalancer,
+    Purpose::NodePortSctp,
+    Purpose::NodePortLocalSctp,
+];
+
+/// Whether an IPVS service is ours.
+#[must_use]
+pub fn owns(id: &ServiceId, observed: &Observed) -> bool {
+    let ServiceId::Address { protocol, address, port } = *id else { return false };
+    let family = Family::of(address);
+    let frontend = Entry::IpPort { address, protocol, port };
+    let in_set = |purpose, entry: &Entry| observed.has_member(SetId { purpose, family }, entry);
+    observed.routes.contains_key(&address)
+        || FRONTENDS.iter().any(|&purpose| in_set(purpose, &frontend))
+        || (is_node_port(protocol)
+            && observed.node_addresses.contains(&address)
+            && in_set(Purpose::node_port(protocol), &Entry::Port(port)))
+}
+
+const fn is_node_port(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Tcp | Protocol::Udp)
+}
+
+/// The shared object that a member of one of our sets belongs to.
+#[must_use]
+pub const fn shared_of_member(set: SetId, entry: Entry) -> Shared {
+    match (set.purpose, entry) {
+        (Purpose::IpvsIps, Entry::Ip(address)) => Shared::Vip(address),
+        _ => Shared::Member(set, entry),
+    }
+}

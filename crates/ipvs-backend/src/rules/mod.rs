@@ -1,0 +1,140 @@
+//! The static rules, as data. They refer to sets, so their number and text do not depend on any
+//! Service; they are loaded once. Chain names, comments and the mark are kube-proxy's, which other
+//! software on a node relies on.
+
+mod render;
+mod saved;
+mod static_rules;
+
+use ipnet::IpNet;
+use proxy_core::{Family, Protocol};
+
+use crate::set::SetId;
+
+pub use render::render;
+pub use saved::{Difference, removal_input, restore_input};
+pub use static_rules::{Detector, MarkBit, Masquerade, RuleConfig, static_rules};
+
+/// A table of the kernel's packet filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Address translation.
+    Nat,
+    /// Accept or not.
+    Filter,
+}
+
+impl Table {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Filter => "filter",
+        }
+    }
+}
+
+/// A chain of ours with its rules, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Its table.
+    pub table: Table,
+    /// Its name.
+    pub name: &'static str,
+    /// Its rules. It holds nothing else.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule at the head of a chain of the kernel's that sends packets into one of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jump {
+    /// The table.
+    pub table: Table,
+    /// The kernel's chain.
+    pub from: &'static str,
+    /// The rule.
+    pub rule: Rule,
+}
+
+/// All the rules of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The family.
+    pub family: Family,
+    /// Our chains.
+    pub chains: Vec<Chain>,
+    /// The ways into them. Each goes to the head, so the last of a chain ends up first.
+    pub jumps: Vec<Jump>,
+}
+
+/// What is matched, all of it, and what then happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The conditions, in the order in which `iptables-save` shows them.
+    pub matches: Vec<Match>,
+    /// The consequence.
+    pub target: Target,
+}
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// The source address is in the network.
+    Source(IpNet),
+    /// The source address is not in the network.
+    NotSource(IpNet),
+    /// The packet did not come in through the interface; a `+` at the end matches any rest.
+    NotInInterface(String),
+    /// The protocol.
+    Protocol(Protocol),
+    /// An ICMP or `ICMPv6` echo request.
+    EchoRequest(Family),
+    /// A comment; always true.
+    Comment(&'static str),
+    /// These parts of the packet are a member of the set.
+    InSet(SetId, &'static [Side]),
+    /// These bits of the mark are set.
+    Marked(u32),
+    /// These bits of the mark are not set.
+    NotMarked(u32),
+    /// The destination is an address of this node.
+    DestinationIsLocal,
+    /// The connection is new.
+    New,
+    /// The connection is established or related to one that is.
+    Established,
+}
+
+/// Which address or port of a packet is looked up in a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The source's.
+    Source,
+    /// The destination's.
+    Destination,
+}
+
+/// What happens to a packet that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// It goes through another chain of ours.
+    Jump(&'static str),
+    /// It goes on where it came from.
+    Return,
+    /// It is accepted in this table.
+    Accept,
+    /// It vanishes.
+    Drop,
+    /// It is answered with an ICMP port-unreachable error.
+    Reject(Family),
+    /// These bits of its mark are set.
+    Mark(u32),
+    /// These bits of its mark are flipped.
+    FlipMark(u32),
+    /// Its source becomes this node's address on the way out, the port kept where possible.
+    Masquerade,
+    /// Its source becomes this node's address on the way out, the port chosen at random: the
+    /// kernel races less for the same port.
+    MasqueradeRandom,
+}

@@ -1,0 +1,145 @@
+//! What a saved rule set lacks, and the input of `iptables-restore` that mends it. Pure text.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::{Chain, Jump, Rules, Table, render};
+
+/// Something of ours that a saved rule set does not show as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The chain, or the jump, in words.
+    pub object: String,
+    /// Whether there was nothing, rather than something else.
+    pub is_missing: bool,
+}
+
+/// Compares `rules` with what `iptables-save` printed. Returns the input for
+/// `iptables-restore --noflush` that mends every difference, and the differences; nothing if all
+/// is well. A chain of ours is replaced as a whole, a missing jump is inserted at the head of its
+/// chain, and nothing else is touched.
+#[must_use]
+pub fn restore_input(rules: &Rules, saved: &str) -> Option<(String, Vec<Difference>)> {
+    let saved = Saved::parse(saved);
+    let mut input = String::new();
+    let mut differences = Vec::new();
+    for table in [Table::Nat, Table::Filter] {
+        let chains: Vec<_> = rules
+            .chains
+            .iter()
+            .filter(|chain| chain.table == table && !saved.has_exactly(chain))
+            .collect();
+        let jumps: Vec<_> = rules
+            .jumps
+            .iter()
+            .filter(|jump| jump.table == table && !saved.has_jump(jump))
+            .collect();
+        if !(chains.is_empty() && jumps.is_empty()) {
+            write_table(&mut input, table, &chains, &jumps);
+        }
+        differences.extend(chains.iter().map(|chain| Difference {
+            object: format!("{} chain {} in table {}", rules.family, chain.name, table.name()),
+            is_missing: !saved.has_chain(chain),
+        }));
+        differences.extend(jumps.iter().map(|jump| Difference {
+            object: format!(
+                "{} jump from {} in table {}: {}",
+                rules.family,
+                jump.from,
+                table.name(),
+                render(jump.from, &jump.rule)
+            ),
+            is_missing: true,
+        }));
+    }
+    (!differences.is_empty()).then_some((input, differences))
+}
+
+/// The input for `iptables-restore --noflush` that removes our chains and the jumps into them, as
+/// far as `iptables-save` shows them; nothing if it shows none.
+#[must_use]
+pub fn removal_input(rules: &Rules, saved: &str) -> Option<String> {
+    let saved = Saved::parse(saved);
+    let mut input = String::new();
+    for table in [Table::Nat, Table::Filter] {
+        let mut lines = String::new();
+        for jump in rules.jumps.iter().filter(|jump| jump.table == table && saved.has_jump(jump)) {
+            let append = render(jump.from, &jump.rule);
+            let _ = writeln!(lines, "{}", append.replacen("-A", "-D", 1));
+        }
+        let chains: Vec<_> = rules
+            .chains
+            .iter()
+            .filter(|chain| chain.table == table && saved.has_chain(chain))
+            .collect();
+        // All are emptied before any goes, since they jump into each other.
+        for verb in ["-F", "-X"] {
+            for chain in &chains {
+                let _ = writeln!(lines, "{verb} {}", chain.name);
+            }
+        }
+        if !lines.is_empty() {
+            let _ = write!(input, "*{}\n{lines}COMMIT\n", table.name());
+        }
+    }
+    (!input.is_empty()).then_some(input)
+}
+
+fn write_table(input: &mut String, table: Table, chains: &[&Chain], jumps: &[&Jump]) {
+    let _ = writeln!(input, "*{}", table.name());
+    for chain in chains {
+        let _ = writeln!(input, ":{} - [0:0]", chain.name);
+    }
+    for chain in chains {
+        for rule in &chain.rules {
+            let _ = writeln!(input, "{}", render(chain.name, rule));
+        }
+    }
+    for jump in jumps {
+        let append = render(jump.from, &jump.rule);
+        let _ = writeln!(input, "{}", append.replacen("-A", "-I", 1));
+    }
+    input.push_str("COMMIT\n");
+}
+
+/// The rules of each chain, by table and chain.
+struct Saved<'a>(HashMap<(&'a str, &'a str), Vec<&'a str>>);
+
+impl<'a> Saved<'a> {
+    fn parse(text: &'a str) -> Self {
+        let mut chains: HashMap<_, Vec<&str>> = HashMap::new();
+        let mut table = "";
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix('*') {
+                table = name;
+            } else if let Some(declared) = line.strip_prefix(':') {
+                chains.entry((table, first_word(declared))).or_default();
+            } else if let Some(rule) = line.strip_prefix("-A ") {
+                chains.entry((table, first_word(rule))).or_default().push(line);
+            }
+        }
+        Self(chains)
+    }
+
+    fn rules(&self, table: Table, chain: &'a str) -> Option<&Vec<&'a str>> {
+        self.0.get(&(table.name(), chain))
+    }
+
+    fn has_chain(&self, chain: &Chain) -> bool {
+        self.rules(chain.table, chain.name).is_some()
+    }
+
+    fn has_exactly(&self, chain: &Chain) -> bool {
+        let wanted = chain.rules.iter().map(|rule| render(chain.name, rule));
+        self.rules(chain.table, chain.name).is_some_and(|there| there.iter().copied().eq(wanted))
+    }
+
+    fn has_jump(&self, jump: &Jump) -> bool {
+        let wanted = render(jump.from, &jump.rule);
+        self.rules(jump.table, jump.from).is_some_and(|there| there.contains(&&*wanted))
+    }
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or("")
+}

@@ -1,0 +1,266 @@
+//! Which rules there are.
+
+use ipnet::IpNet;
+use proxy_core::{Family, Protocol};
+
+use super::{Chain, Jump, Match, Rule, Rules, Side, Table, Target};
+use crate::set::{Purpose, SetId};
+
+/// What the rules depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleConfig {
+    /// The bit that marks packets to be masqueraded.
+    pub mark_bit: MarkBit,
+    /// Whose connections to cluster IPs are masqueraded.
+    pub masquerade: Masquerade,
+}
+
+/// A bit of a packet's mark, 0 to 31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkBit(u8);
+
+impl MarkBit {
+    /// The bit with this number; `None` above 31.
+    #[must_use]
+    pub const fn new(bit: u8) -> Option<Self> {
+        if bit < 32 { Some(Self(bit)) } else { None }
+    }
+
+    /// The mark that has only this bit.
+    #[must_use]
+    pub const fn mask(self) -> u32 {
+        1 << self.0
+    }
+}
+
+impl Default for MarkBit {
+    /// Bit 14, the mark 0x4000, as kube-proxy.
+    fn default() -> Self {
+        Self(14)
+    }
+}
+
+/// Whose connections to cluster IPs get this node's address as their source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Masquerade {
+    /// Everybody's.
+    All,
+    /// Those of clients that are no pods of this node's.
+    OffCluster(Detector),
+}
+
+impl Default for Masquerade {
+    fn default() -> Self {
+        Self::OffCluster(Detector::Unknown)
+    }
+}
+
+/// How a pod is told from other clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Detector {
+    /// By its address, a network a family. Without one for a family nobody is masqueraded there.
+    Networks {
+        /// Where pods have their IPv4 addresses.
+        ipv4: Option<IpNet>,
+        /// Where pods have their IPv6 addresses.
+        ipv6: Option<IpNet>,
+    },
+    /// By the interface it comes through; a `+` at the end matches any rest.
+    Interface(String),
+    /// It cannot be told. Nobody is masqueraded: a pod would lose its address to its peers.
+    Unknown,
+}
+
+impl Detector {
+    fn not_a_pod(&self, family: Family) -> Option<Match> {
+        match self {
+            Self::Networks { ipv4, ipv6 } => {
+                let network = match family {
+                    Family::Ipv4 => ipv4,
+                    Family::Ipv6 => ipv6,
+                };
+                network.map(Match::NotSource)
+            }
+            Self::Interface(name) => Some(Match::NotInInterface(name.clone())),
+            Self::Unknown => None,
+        }
+    }
+}
+
+const BOTH: &[Side] = &[Side::Destination, Side::Destination];
+const HAIRPIN: &[Side] = &[Side::Destination, Side::Destination, Side::Source];
+const FROM: &[Side] = &[Side::Destination, Side::Destination, Side::Source];
+const ONE: &[Side] = &[Side::Destination];
+
+/// All the rules of `family`.
+#[must_use]
+pub fn static_rules(family: Family, config: &RuleConfig) -> Rules {
+    let chain = |table, name, rules| Chain { table, name, rules };
+    let (nat, filter) = (Table::Nat, Table::Filter);
+    Rules {
+        family,
+        chains: vec![
+            chain(nat, "KUBE-SERVICES", services(family, config)),
+            chain(nat, "KUBE-LOAD-BALANCER", load_balancer(family)),
+            chain(nat, "KUBE-NODE-PORT", node_ports(family)),
+            chain(nat, "KUBE-MARK-MASQ", mark_for_masquerade(config)),
+            chain(nat, "KUBE-POSTROUTING", postrouting(family, config)),
+            chain(filter, "KUBE-FORWARD", forward(config)),
+            chain(filter, "KUBE-NODE-PORT", health_checks(family)),
+            chain(filter, "KUBE-PROXY-FIREWALL", firewall(family)),
+            chain(filter, "KUBE-SOURCE-RANGES-FIREWALL", source_ranges(family)),
+            chain(filter, "KUBE-IPVS-FILTER", access(family)),
+        ],
+        jumps: vec![
+            jump(nat, "OUTPUT", "KUBE-SERVICES", "kubernetes service portals"),
+            jump(nat, "PREROUTING", "KUBE-SERVICES", "kubernetes service portals"),
+            jump(nat, "POSTROUTING", "KUBE-POSTROUTING", "kubernetes postrouting rules"),
+            jump(filter, "FORWARD", "KUBE-FORWARD", "kubernetes forwarding rules"),
+            jump(filter, "INPUT", "KUBE-NODE-PORT", "kubernetes health check rules"),
+            jump(filter, "INPUT", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
+            jump(filter, "FORWARD", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
+            jump(filter, "INPUT", "KUBE-IPVS-FILTER", "kubernetes ipvs access filter"),
+        ],
+    }
+}
+
+fn jump(table: Table, from: &'static str, to: &'static str, comment: &'static str) -> Jump {
+    let rule = Rule { matches: vec![Match::Comment(comment)], target: Target::Jump(to) };
+    Jump { table, from, rule }
+}
+
+fn rule(matches: impl IntoIterator<Item = Match>, target: Target) -> Rule {
+    Rule { matches: matches.into_iter().collect(), target }
+}
+
+/// A rule about a set, with the set's comment.
+fn commented(family: Family, purpose: Purpose, sides: &'static [Side], target: Target) -> Rule {
+    rule([Match::Comment(purpose.comment()), in_set(family, purpose, sides)], target)
+}
+
+fn in_set(family: Family, purpose: Purpose, sides: &'static [Side]) -> Match {
+    Match::InSet(SetId { purpose, family }, sides)
+}
+
+/// Traffic to any frontend, from outside or from the node, before IPVS sees it. It decides who is
+/// masqueraded, and ends here with ACCEPT so that no later rule translates it first.
+fn services(family: Family, config: &RuleConfig) -> Vec<Rule> {
+    let mark = Target::Jump("KUBE-MARK-MASQ");
+    let cluster_ip = |first: Option<Match>| {
+        let matches = first.into_iter().chain([
+            Match::Comment(Purpose::ClusterIp.comment()),
+            in_set(family, Purpose::ClusterIp, BOTH),
+        ]);
+        rule(matches, mark)
+    };
+    let masqueraded = match &config.masquerade {
+        Masquerade::All => Some(cluster_ip(None)),
+        Masquerade::OffCluster(detector) => {
+            detector.not_a_pod(family).map(|not_a_pod| cluster_ip(Some(not_a_pod)))
+        }
+    };
+    let accept = |purpose| rule([in_set(family, purpose, BOTH)], Target::Accept);
+    let mut rules = vec![
+        rule([Match::Source(loopback(family))], Target::Return),
+        commented(family, Purpose::LoadBalancer, BOTH, Target::Jump("KUBE-LOAD-BALANCER")),
+    ];
+    rules.extend(masqueraded);
+    rules.extend([
+        commented(family, Purpose::ExternalIp, BOTH, mark),
+        commented(family, Purpose::ExternalIp, BOTH, Target::Accept),
+        commented(family, Purpose::ExternalIpLocal, BOTH, Target::Accept),
+        rule([Match::DestinationIsLocal], Target::Jump("KUBE-NODE-PORT")),
+        accept(Purpose::ClusterIp),
+        accept(Purpose::LoadBalancer),
+    ]);
+    rules
+}
+
+fn loopback(family: Family) -> IpNet {
+    match family {
+        Family::Ipv4 => IpNet::new_assert([127, 0, 0, 0].into(), 8),
+        Family::Ipv6 => IpNet::new_assert(std::net::Ipv6Addr::LOCALHOST.into(), 128),
+    }
+}
+
+fn load_balancer(family: Family) -> Vec<Rule> {
+    vec![
+        commented(family, Purpose::LoadBalancerLocal, BOTH, Target::Return),
+        rule([], Target::Jump("KUBE-MARK-MASQ")),
+    ]
+}
+
+/// For each protocol, ports whose clients keep their address before the others.
+fn node_ports(family: Family) -> Vec<Rule> {
+    let ports = |protocol| {
+        let sides = if protocol == Protocol::Sctp { BOTH } else { ONE };
+        let of = move |purpose: Purpose, target| {
+            let about_set = [Match::Comment(purpose.comment()), in_set(family, purpose, sides)];
+            rule([Match::Protocol(protocol)].into_iter().chain(about_set), target)
+        };
+        [
+            of(Purpose::node_port_local(protocol), Target::Return),
+            of(Purpose::node_port(protocol), Target::Jump("KUBE-MARK-MASQ")),
+        ]
+    };
+    [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].into_iter().flat_map(ports).collect()
+}
+
+fn mark_for_masquerade(config: &RuleConfig) -> Vec<Rule> {
+    vec![rule([], Target::Mark(config.mark_bit.mask()))]
+}
+
+/// After the choice of a server: hairpin traffic and what was marked leave with this node's
+/// address. The mark goes, so that an encapsulated packet is not masqueraded again.
+fn postrouting(family: Family, config: &RuleConfig) -> Vec<Rule> {
+    let mask = config.mark_bit.mask();
+    let snat = Match::Comment("kubernetes service traffic requiring SNAT");
+    vec![
+        commented(family, Purpose::LoopBack, HAIRPIN, Target::Masquerade),
+        rule([Match::NotMarked(mask)], Target::Return),
+        rule([], Target::FlipMark(mask)),
+        rule([snat], Target::MasqueradeRandom),
+    ]
+}
+
+/// Requests and replies pass on a node whose FORWARD policy is DROP.
+fn forward(config: &RuleConfig) -> Vec<Rule> {
+    let request = Match::Comment("kubernetes forwarding rules");
+    let reply = Match::Comment("kubernetes forwarding conntrack rule");
+    vec![
+        rule([request, Match::Marked(config.mark_bit.mask())], Target::Accept),
+        rule([reply, Match::Established], Target::Accept),
+    ]
+}
+
+/// Load balancers reach the health-check servers of a node whose INPUT policy is DROP.
+fn health_checks(family: Family) -> Vec<Rule> {
+    vec![commented(family, Purpose::HealthCheckNodePort, ONE, Target::Accept)]
+}
+
+fn firewall(family: Family) -> Vec<Rule> {
+    let target = Target::Jump("KUBE-SOURCE-RANGES-FIREWALL");
+    vec![commented(family, Purpose::LoadBalancerFirewall, BOTH, target)]
+}
+
+fn source_ranges(family: Family) -> Vec<Rule> {
+    vec![
+        commented(family, Purpose::LoadBalancerSource, FROM, Target::Return),
+        rule([], Target::Drop),
+    ]
+}
+
+/// A virtual server's address is local to this node, so whatever listens on all addresses would
+/// answer there too. Only the ports of Services and ping are let through.
+fn access(family: Family) -> Vec<Rule> {
+    let served = |purpose| rule([in_set(family, purpose, BOTH)], Target::Return);
+    vec![
+        served(Purpose::LoadBalancer),
+        served(Purpose::ClusterIp),
+        served(Purpose::ExternalIp),
+        served(Purpose::ExternalIpLocal),
+        rule([in_set(family, Purpose::HealthCheckNodePort, ONE)], Target::Return),
+        rule([Match::EchoRequest(family)], Target::Return),
+        rule([Match::New, in_set(family, Purpose::IpvsIps, ONE)], Target::Reject(family)),
+    ]
+}

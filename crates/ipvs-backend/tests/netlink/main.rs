@@ -1,0 +1,9 @@
+//! The netlink clients against a real kernel, with the usual tools as second opinion.
+//!
+//! Each test has a network namespace of its own. They need root, the `ip_vs` and ipset modules,
+//! and `ipvsadm`, `ipset` and `ip`: `cargo test -p ipvs-backend --test netlink -- --ignored`.
+
+mod ipset;
+mod ipvs;
+mod route;
+mod support;

@@ -1,0 +1,68 @@
+//! Objects as the Kubernetes API spells them, and the way from there into the model.
+//!
+//! The structs here hold only what a proxy reads, as unchecked text and numbers, all of it
+//! optional; with the cargo feature `serde` they read JSON and YAML. `parse` is the one door into
+//! the model: what passes is valid for good, what does not is a [`Rejection`] that names object,
+//! field and value. As little as safety allows is rejected: one bad external IP costs that
+//! address, a bad cluster IP the Service.
+//!
+//! Nothing here does I/O or knows a Kubernetes client.
+//!
+//! ```
+//! use proxy_core::{Interner, api};
+//!
+//! let service = api::Service {
+//!     metadata: api::Metadata { name: Some("web".into()), ..Default::default() },
+//!     spec: api::ServiceSpec {
+//!         cluster_ip: Some("10.96.0.9".into()),
+//!         external_ips: vec!["203.0.113.5".into(), "2001:db8::5".into()],
+//!         ports: vec![api::ServicePort { port: Some(80), ..Default::default() }],
+//!         ..Default::default()
+//!     },
+//!     ..Default::default()
+//! };
+//! let parsed = service.parse(&mut Interner::new());
+//! assert_eq!(parsed.value.expect("it is valid").key.to_string(), "default/web");
+//! assert_eq!(parsed.warnings.len(), 1, "there is no IPv6 cluster IP");
+//! ```
+
+mod addresses;
+mod cluster_ips;
+mod findings;
+mod node;
+mod object;
+mod ports;
+mod ranges;
+#[cfg(feature = "serde")]
+mod serde_object;
+mod service;
+mod slice;
+#[cfg(test)]
+mod testing;
+mod text;
+mod tuning;
+mod weights;
+
+pub use object::{
+    ClientIpConfig, Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice,
+    HintName, Ingress, LoadBalancerStatus, Metadata, Node, NodeAddress, NodeSpec, NodeStatus,
+    Service, ServicePort, ServiceSpec, ServiceStatus, SessionAffinityConfig,
+};
+pub use tuning::ANNOTATION_PREFIX;
+
+use crate::{Rejection, Warning};
+
+/// What became of an object.
+///
+/// No value and no rejection: the object is valid and not for a proxy (a headless Service, say).
+/// No value and a rejection: it would be for a proxy, but cannot be used at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Parsed<T> {
+    /// The object in the model's types.
+    pub value: Option<T>,
+    /// Fields whose value cannot be used.
+    pub rejections: Vec<Rejection>,
+    /// What works, but hardly as its author meant it.
+    pub warnings: Vec<Warning>,
+}

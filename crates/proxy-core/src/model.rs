@@ -1,0 +1,296 @@
+//! Holds the inputs. One event in, the Services that must be resolved anew out.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::resolve::{Context, resolve};
+use crate::{
+    EndpointSlice, Name, Node, Resolution, Scheduler, SchedulerFlags, Service, ServiceKey,
+    SliceKey, ThisNode,
+};
+
+/// One thing that became known. Delivering the same twice changes nothing.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A Service was created or changed.
+    Service(Arc<Service>),
+    /// A Service is gone, or became one that no proxy serves.
+    ServiceRemoved(ServiceKey),
+    /// A slice was created or changed, possibly to another Service.
+    Slice(Arc<EndpointSlice>),
+    /// A slice is gone.
+    SliceRemoved(SliceKey),
+    /// A node was created or changed; also the node that decides.
+    Node(Arc<Node>),
+    /// A node is gone. The node that decides keeps its last known zone.
+    NodeRemoved(Name),
+    /// The complete list of addresses on which this node serves node ports.
+    NodePortAddresses(Vec<IpAddr>),
+}
+
+/// Everything known about Services, their endpoints and the nodes, from one node's point of view.
+#[derive(Debug)]
+pub struct Model {
+    node_name: Name,
+    scheduler: (Scheduler, SchedulerFlags),
+    services: HashMap<ServiceKey, Arc<Service>>,
+    slices: HashMap<SliceKey, Arc<EndpointSlice>>,
+    /// Names of the slices of each Service, also of Services not known yet.
+    slices_of: HashMap<ServiceKey, BTreeSet<Name>>,
+    nodes: HashMap<Name, Arc<Node>>,
+    foreign_addresses: HashMap<IpAddr, Name>,
+    /// Services by external and load-balancer IP, to find those that a node's address concerns.
+    claimants: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    node_port_addresses: Vec<IpAddr>,
+    visits: Cell<u64>,
+}
+
+impl Model {
+    /// An empty model for the node of this name.
+    #[must_use]
+    pub fn new(node_name: impl Into<Name>) -> Self {
+        Self {
+            node_name: node_name.into(),
+            scheduler: (Scheduler::RoundRobin, SchedulerFlags::default()),
+            services: HashMap::new(),
+            slices: HashMap::new(),
+            slices_of: HashMap::new(),
+            nodes: HashMap::new(),
+            foreign_addresses: HashMap::new(),
+            claimants: BTreeMap::new(),
+            node_port_addresses: Vec::new(),
+            visits: Cell::new(0),
+        }
+    }
+
+    /// The same model with another scheduler for Services that do not choose one.
+    #[must_use]
+    pub fn with_scheduler(mut self, scheduler: Scheduler, flags: SchedulerFlags) -> Self {
+        self.scheduler = (scheduler, flags);
+        self
+    }
+
+    /// Takes in one event. Returns the Services whose resolution may have changed, sorted.
+    /// Its cost follows the change: a Service is looked at only if the event concerns it.
+    pub fn apply(&mut self, event: Event) -> Vec<ServiceKey> {
+        match event {
+            Event::Service(service) => self.set_service(service),
+            Event::ServiceRemoved(key) => self.remove_service(&key),
+            Event::Slice(slice) => self.set_slice(slice),
+            Event::SliceRemoved(key) => self.remove_slice(&key),
+            Event::Node(node) => self.set_node(node),
+            Event::NodeRemoved(name) => self.remove_node(&name),
+            Event::NodePortAddresses(addresses) => self.set_node_port_addresses(addresses),
+        }
+    }
+
+    /// What this node serves for a Service; nothing if the Service is unknown.
+    #[must_use]
+    pub fn resolve(&self, key: &ServiceKey) -> Resolution {
+        self.visits.set(self.visits.get() + 1);
+        let Some(service) = self.services.get(key) else { return Resolution::default() };
+        let context = Context {
+            node: ThisNode { name: &self.node_name, zone: self.zone() },
+            node_port_addresses: &self.node_port_addresses,
+            foreign_addresses: &self.foreign_addresses,
+            scheduler: self.scheduler,
+        };
+        resolve(service, self.slices(key), &context)
+    }
+
+    /// Name of the node that decides.
+    #[must_use]
+    pub const fn node_name(&self) -> &Name {
+        &self.node_name
+    }
+
+    /// The Service with this key.
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
+        self.services.get(key)
+    }
+
+    /// Keys of all Services, in no particular order.
+    pub fn service_keys(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.services.keys()
+    }
+
+    /// The slices of a Service, by name.
+    pub fn slices(&self, key: &ServiceKey) -> impl Iterator<Item = &EndpointSlice> + Clone {
+        let namespace = key.namespace.clone();
+        self.slices_of.get(key).into_iter().flatten().filter_map(move |name| {
+            let key = SliceKey { namespace: namespace.clone(), name: name.clone() };
+            self.slices.get(&key).map(|slice| &**slice)
+        })
+    }
+
+    /// How many Services were looked at since the model was made: the measure of work done.
+    #[must_use]
+    pub const fn visits(&self) -> u64 {
+        self.visits.get()
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.nodes.get(&self.node_name).and_then(|node| node.zone.as_deref())
+    }
+
+    fn set_service(&mut self, service: Arc<Service>) -> Vec<ServiceKey> {
+        let key = service.key.clone();
+        let previous = self.services.get(&key);
+        if previous == Some(&service) {
+            return Vec::new();
+        }
+        self.forget_claims(&key);
+        for address in external_addresses(&service) {
+            self.claimants.entry(address).or_default().insert(key.clone());
+        }
+        self.services.insert(key.clone(), service);
+        vec![key]
+    }
+
+    fn remove_service(&mut self, key: &ServiceKey) -> Vec<ServiceKey> {
+        self.forget_claims(key);
+        self.services.remove(key).map(|_| key.clone()).into_iter().collect()
+    }
+
+    fn forget_claims(&mut self, key: &ServiceKey) {
+        let Some(service) = self.services.get(key) else { return };
+        for address in external_addresses(service) {
+            if let Some(keys) = self.claimants.get_mut(&address) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.claimants.remove(&address);
+                }
+            }
+        }
+    }
+
+    fn set_slice(&mut self, slice: Arc<EndpointSlice>) -> Vec<ServiceKey> {
+        let key = slice.key.clone();
+        let owner = slice.service_key();
+        let previous = self.slices.get(&key);
+        if previous == Some(&slice) {
+            return Vec::new();
+        }
+        let mut dirty = BTreeSet::from([owner.clone()]);
+        if let Some(former) = previous.map(|slice| slice.service_key()).filter(|it| *it != owner) {
+            self.disown(&former, &key.name);
+            dirty.insert(former);
+        }
+        self.slices_of.entry(owner).or_default().insert(key.name.clone());
+        self.slices.insert(key, slice);
+        self.known(dirty)
+    }
+
+    fn remove_slice(&mut self, key: &SliceKey) -> Vec<ServiceKey> {
+        let Some(slice) = self.slices.remove(key) else { return Vec::new() };
+        let owner = slice.service_key();
+        self.disown(&owner, &key.name);
+        self.known(BTreeSet::from([owner]))
+    }
+
+    fn disown(&mut self, owner: &ServiceKey, slice: &Name) {
+        if let Some(names) = self.slices_of.get_mut(owner) {
+            names.remove(slice);
+            if names.is_empty() {
+                self.slices_of.remove(owner);
+            }
+        }
+    }
+
+    /// Slices of a Service that is not known change nothing yet.
+    fn known(&self, keys: BTreeSet<ServiceKey>) -> Vec<ServiceKey> {
+        keys.into_iter().filter(|key| self.services.contains_key(key)).collect()
+    }
+
+    fn set_node(&mut self, node: Arc<Node>) -> Vec<ServiceKey> {
+        let name = node.name.clone();
+        let previous = self.nodes.insert(name.clone(), node.clone());
+        if name == self.node_name {
+            let zone_before = previous.and_then(|node| node.zone.clone());
+            return if zone_before == node.zone { Vec::new() } else { self.all() };
+        }
+        let before = previous.map(|node| node.addresses.clone()).unwrap_or_default();
+        if before == node.addresses {
+            return Vec::new();
+        }
+        self.readdress(&name, &before, &node.addresses)
+    }
+
+    fn remove_node(&mut self, name: &Name) -> Vec<ServiceKey> {
+        if *name == self.node_name {
+            return Vec::new();
+        }
+        match self.nodes.remove(name) {
+            Some(node) => self.readdress(name, &node.addresses, &[]),
+            None => Vec::new(),
+        }
+    }
+
+    /// Moves another node from its addresses `before` to `after`. Of two nodes with one address
+    /// the first by name is said to own it, whatever came first.
+    fn readdress(&mut self, name: &Name, before: &[IpAddr], after: &[IpAddr]) -> Vec<ServiceKey> {
+        let touched: BTreeSet<IpAddr> = before.iter().chain(after).copied().collect();
+        let mut dirty = BTreeSet::new();
+        for address in touched {
+            let owner = self.foreign_addresses.get(&address).cloned();
+            let next = if after.contains(&address) {
+                Some(owner.clone().map_or_else(|| name.clone(), |owner| owner.min(name.clone())))
+            } else if owner.as_ref() == Some(name) {
+                self.other_owner(address)
+            } else {
+                owner.clone()
+            };
+            if owner == next {
+                continue;
+            }
+            match next {
+                Some(next) => self.foreign_addresses.insert(address, next),
+                None => self.foreign_addresses.remove(&address),
+            };
+            dirty.extend(self.claimants.get(&address).into_iter().flatten().cloned());
+        }
+        dirty.into_iter().collect()
+    }
+
+    /// Looks through the nodes, which happens only when a node loses an address.
+    fn other_owner(&self, address: IpAddr) -> Option<Name> {
+        let owners = self
+            .nodes
+            .values()
+            .filter(|node| node.name != self.node_name && node.addresses.contains(&address));
+        owners.map(|node| node.name.clone()).min()
+    }
+
+    fn set_node_port_addresses(&mut self, mut addresses: Vec<IpAddr>) -> Vec<ServiceKey> {
+        addresses.sort_unstable();
+        addresses.dedup();
+        if addresses == self.node_port_addresses {
+            return Vec::new();
+        }
+        self.node_port_addresses = addresses;
+        let with_node_port = self
+            .services
+            .values()
+            .filter(|service| service.ports.iter().any(|port| port.node_port.is_some()));
+        let mut dirty: Vec<_> = with_node_port.map(|service| service.key.clone()).collect();
+        dirty.sort_unstable();
+        dirty
+    }
+
+    fn all(&self) -> Vec<ServiceKey> {
+        let mut keys: Vec<_> = self.services.keys().cloned().collect();
+        keys.sort_unstable();
+        keys
+    }
+}
+
+fn external_addresses(service: &Service) -> impl Iterator<Item = IpAddr> {
+    service.external_ips.iter().chain(&service.load_balancer_ips).copied()
+}
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+//! What holds for whatever is decided.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use proptest::prelude::*;
+
+use super::objects::{drops, history, outcome};
+use crate::test_support::NODE;
+use crate::{
+    Endpoint, EndpointSlice, Family, FrontendKind, Locality, Model, Pool, RealServer,
+    TrafficPolicy, VirtualServer,
+};
+
+proptest! {
+    /// Never an endpoint that is neither ready nor serving while it terminates, and never one
+    /// that is not the Service port's own.
+    #[test]
+    fn every_real_server_is_a_usable_endpoint(history in history(40)) {
+        let (model, state) = outcome(&history);
+        for server in state.iter() {
+            for real in server.real_servers() {
+                let usable = entries(&model, server, real)
+                    .any(|endpoint| endpoint.conditions.usable());
+                prop_assert!(usable, "{} of {:?}", real, server);
+            }
+        }
+    }
+
+    /// Local lists hold only local endpoints, and `locality` says so of every real server.
+    #[test]
+    fn local_lists_are_local(history in history(40)) {
+        let (model, state) = outcome(&history);
+        for server in state.iter() {
+            let service = model.service(&server.origin.service).expect("its Service is known");
+            let local_internally = server.kind == FrontendKind::ClusterIp
+                && service.internal_traffic_policy == TrafficPolicy::Local;
+            let local_externally = local_internally
+                || (server.kind != FrontendKind::ClusterIp
+                    && service.external_traffic_policy == TrafficPolicy::Local);
+            for (is_local, pool) in
+                [(local_internally, &server.internal), (local_externally, &server.external)]
+            {
+                for real in pool.servers.iter() {
+                    prop_assert!(!is_local || real.locality == Locality::Local, "{:?}", server);
+                    let on_this_node = entries(&model, server, real)
+                        .any(|endpoint| endpoint.node.as_deref() == Some(NODE));
+                    prop_assert!(real.locality == Locality::Remote || on_this_node);
+                }
+            }
+        }
+    }
+
+    /// Outside clients get no answer only where the cluster has an endpoint to keep them from.
+    #[test]
+    fn a_pool_drops_only_what_others_could_serve(history in history(40)) {
+        let (model, state) = outcome(&history);
+        for server in state.iter().filter(|server| drops(server)) {
+            let usable = slices(&model, server).any(|slice| {
+                slice.endpoints.iter().any(|endpoint| endpoint.conditions.usable())
+            });
+            prop_assert!(usable, "{:?}", server);
+        }
+    }
+
+    #[test]
+    fn pools_are_sorted_without_duplicates_and_of_one_family(history in history(40)) {
+        let (_, state) = outcome(&history);
+        for server in state.iter() {
+            for Pool { servers, .. } in [&server.external, &server.internal] {
+                prop_assert!(servers.is_sorted_by(|one, two| one.key() < two.key()));
+                let family = server.key.family();
+                prop_assert!(servers.iter().all(|real| Family::of(real.address) == family));
+            }
+            let both: Vec<_> = server.real_servers().map(RealServer::key).collect();
+            prop_assert!(both.is_sorted_by(|one, two| one < two));
+            let leaving: &[(IpAddr, NonZeroU16)] = &server.leaving;
+            prop_assert!(leaving.is_sorted_by(|one, two| one < two));
+        }
+    }
+}
+
+/// The slices a virtual server may take endpoints from.
+fn slices<'a>(
+    model: &'a Model,
+    server: &'a VirtualServer,
+) -> impl Iterator<Item = &'a EndpointSlice> {
+    let family = server.key.family();
+    model.slices(&server.origin.service).filter(move |slice| slice.family == family)
+}
+
+/// The entries of slices that a real server may come from.
+fn entries<'a>(
+    model: &'a Model,
+    server: &'a VirtualServer,
+    real: &'a RealServer,
+) -> impl Iterator<Item = &'a Endpoint> {
+    let offers = move |slice: &&EndpointSlice| {
+        slice.ports.iter().any(|port| {
+            port.name == server.origin.port
+                && port.protocol == server.key.protocol
+                && port.port == real.port
+        })
+    };
+    slices(model, server)
+        .filter(offers)
+        .flat_map(|slice| &slice.endpoints)
+        .filter(|endpoint| endpoint.address == real.address)
+}

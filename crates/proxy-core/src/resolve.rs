@@ -1,0 +1,307 @@
+//! One Service and its endpoints into its virtual servers. Pure.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use crate::policy::{Candidate, Demand, Selection, select};
+use crate::{
+    Admission, EndpointSlice, Family, FrontendKind, Locality, ObjectRef, Pool, Priority,
+    RealServer, Scheduler, SchedulerFlags, Service, ServiceKey, ServicePort, ServicePortName,
+    SourceAddress, ThisNode, TrafficPolicy, Vip, VipChoice, VirtualServer, VirtualServerKey,
+    Warning, WeightRule, WeightSelector, WhenEmpty,
+};
+
+/// What a node serves for one Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// Sorted by key; no key twice.
+    pub servers: Vec<Arc<VirtualServer>>,
+    /// What the health-check node port answers, an entry for each family of the Service.
+    pub health_checks: Vec<HealthCheck>,
+    /// What depends on more than the Service itself.
+    pub warnings: Vec<Warning>,
+    /// `metadata.creationTimestamp` of the Service; the older one keeps a contested frontend.
+    pub created: Option<crate::Name>,
+}
+
+/// A health-check node port of a `LoadBalancer` Service with a Local external policy: load
+/// balancers ask it which nodes have endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The Service.
+    pub service: ServiceKey,
+    /// The family that is counted.
+    pub family: Family,
+    /// The port to answer on.
+    pub port: NonZeroU16,
+    /// Distinct addresses of ready endpoints on this node.
+    pub local_endpoints: usize,
+}
+
+/// Everything outside a Service that its resolution depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The node that decides.
+    pub node: ThisNode<'a>,
+    /// The node's addresses on which node ports are served.
+    pub node_port_addresses: &'a [IpAddr],
+    /// Addresses of the cluster's other nodes, with the node that has each.
+    pub foreign_addresses: &'a HashMap<IpAddr, crate::Name>,
+    /// For Services that do not choose a scheduler themselves.
+    pub scheduler: (Scheduler, SchedulerFlags),
+}
+
+/// The virtual servers of `service`, whose slices are `slices`, on the node of `context`.
+///
+/// For each family in which it has a cluster IP, and each port:
+/// - cluster IP: the local list under an internal Local policy, else the cluster list;
+/// - external IPs, load-balancer IPs, node ports: the cluster list; under an external Local
+///   policy, outside clients get the local list and inside clients keep the cluster list.
+#[must_use]
+pub fn resolve<'a>(
+    service: &Service,
+    slices: impl Iterator<Item = &'a EndpointSlice> + Clone,
+    context: &Context<'_>,
+) -> Resolution {
+    let mut resolution = Resolution { created: service.created.clone(), ..Resolution::default() };
+    for family in Family::ALL {
+        let Some(cluster_ip) = service.cluster_ips.of(family) else { continue };
+        let slices = slices.clone().filter(|slice| slice.family == family);
+        for port in &service.ports {
+            let candidates = candidates(port, slices.clone());
+            let pools = Pools::new(service, port, family, &candidates, context);
+            let frontends = frontends(service, port, family, cluster_ip, context);
+            resolution.servers.extend(
+                frontends.map(|frontend| virtual_server(service, port, frontend, &pools, context)),
+            );
+        }
+        resolution.health_checks.extend(health_check(service, family, slices, context.node));
+    }
+    resolution.servers.sort_by_key(|server| (server.key, server.kind));
+    resolution.servers.dedup_by_key(|server| server.key);
+    resolution.warnings = foreign_address_warnings(service, context);
+    resolution
+}
+
+/// The endpoints of one port: from every slice port of its name and protocol, one for each address
+/// and port. Of several, the one kept is: not terminating before terminating, then ready, then
+/// serving, then from the slice with the greater name, then the later in its slice.
+fn candidates<'a>(
+    port: &ServicePort,
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+) -> Vec<Candidate<'a>> {
+    let mut found: Vec<(Candidate<'a>, &'a str, usize)> = Vec::new();
+    for slice in slices {
+        let matching = |slice_port: &&crate::SlicePort| {
+            slice_port.name == port.name && slice_port.protocol == port.protocol
+        };
+        for slice_port in slice.ports.iter().filter(matching) {
+            found.extend(slice.endpoints.iter().enumerate().map(|(index, endpoint)| {
+                let candidate = Candidate { endpoint, port: slice_port.port };
+                (candidate, slice.key.name.as_str(), index)
+            }));
+        }
+    }
+    let identity = |candidate: &Candidate<'_>| (candidate.endpoint.address, candidate.port);
+    let preference = |(candidate, slice, index): &(Candidate<'a>, &'a str, usize)| {
+        let conditions = candidate.endpoint.conditions;
+        (!conditions.terminating, conditions.ready, conditions.serving, *slice, *index)
+    };
+    found.sort_unstable_by(|one, two| {
+        identity(&one.0).cmp(&identity(&two.0)).then_with(|| preference(two).cmp(&preference(one)))
+    });
+    found.dedup_by_key(|(candidate, ..)| identity(candidate));
+    found.into_iter().map(|(candidate, ..)| candidate).collect()
+}
+
+/// What the frontends of one port in one family share.
+struct Pools {
+    cluster: Pool,
+    local: Pool,
+    leaving: Arc<[(IpAddr, NonZeroU16)]>,
+}
+
+impl Pools {
+    fn new(
+        service: &Service,
+        port: &ServicePort,
+        family: Family,
+        candidates: &[Candidate<'_>],
+        context: &Context<'_>,
+    ) -> Self {
+        let demand = Demand::of(service, has_external_frontend(service, port, family));
+        let selection = select(candidates, demand, context.node);
+        let Selection { cluster, local, any_usable } = &selection;
+        let pool = |chosen: &[Candidate<'_>], when_empty| Pool {
+            servers: chosen.iter().map(|one| real_server(one, service, context.node)).collect(),
+            when_empty,
+        };
+        Self {
+            cluster: pool(cluster, WhenEmpty::Reject),
+            local: pool(local, if *any_usable { WhenEmpty::Drop } else { WhenEmpty::Reject }),
+            leaving: candidates
+                .iter()
+                .filter(|candidate| candidate.endpoint.conditions.terminating)
+                .map(|candidate| (candidate.endpoint.address, candidate.port))
+                .collect(),
+        }
+    }
+}
+
+pub(crate) fn has_external_frontend(service: &Service, port: &ServicePort, family: Family) -> bool {
+    let of_family = |address: &IpAddr| Family::of(*address) == family;
+    port.node_port.is_some()
+        || service.load_balancer_ips.iter().any(of_family)
+        || service.external_ips.iter().any(of_family)
+}
+
+fn real_server(candidate: &Candidate<'_>, service: &Service, node: ThisNode<'_>) -> RealServer {
+    let endpoint = candidate.endpoint;
+    let is_local = endpoint.node.as_deref() == Some(node.name);
+    let matches = |rule: &&WeightRule| match &rule.selector {
+        WeightSelector::Any => true,
+        WeightSelector::Local => is_local,
+        WeightSelector::Node(name) => endpoint.node.as_ref() == Some(name),
+        WeightSelector::Zone(name) => endpoint.zone.as_ref() == Some(name),
+        WeightSelector::Address(address) => endpoint.address == *address,
+    };
+    RealServer {
+        address: endpoint.address,
+        port: candidate.port,
+        weight: service.tuning.weights.iter().find(matches).map_or(NonZeroU16::MIN, |r| r.weight),
+        locality: if is_local { Locality::Local } else { Locality::Remote },
+    }
+}
+
+/// Where a port is reachable.
+struct Frontend {
+    address: IpAddr,
+    port: NonZeroU16,
+    kind: FrontendKind,
+}
+
+fn frontends<'a>(
+    service: &'a Service,
+    port: &'a ServicePort,
+    family: Family,
+    cluster_ip: IpAddr,
+    context: &'a Context<'_>,
+) -> impl Iterator<Item = Frontend> + 'a {
+    let at = |kind, number| move |address| Frontend { address, port: number, kind };
+    let of_family = move |addresses: &'a [IpAddr]| {
+        addresses.iter().copied().filter(move |address| Family::of(*address) == family)
+    };
+    let node_ports = port.node_port.into_iter().flat_map(move |number| {
+        of_family(context.node_port_addresses).map(at(FrontendKind::NodePort, number))
+    });
+    std::iter::once(cluster_ip)
+        .map(at(FrontendKind::ClusterIp, port.port))
+        .chain(of_family(&service.load_balancer_ips).map(at(FrontendKind::LoadBalancer, port.port)))
+        .chain(of_family(&service.external_ips).map(at(FrontendKind::ExternalIp, port.port)))
+        .chain(node_ports)
+}
+
+fn virtual_server(
+    service: &Service,
+    port: &ServicePort,
+    frontend: Frontend,
+    pools: &Pools,
+    context: &Context<'_>,
+) -> Arc<VirtualServer> {
+    let Frontend { address, port: number, kind } = frontend;
+    let (scheduler, scheduler_flags) = service.tuning.scheduler.unwrap_or(context.scheduler);
+    let policy = match kind {
+        FrontendKind::ClusterIp => service.internal_traffic_policy,
+        _ => service.external_traffic_policy,
+    };
+    let (external, internal) = match (policy, kind) {
+        (TrafficPolicy::Cluster, _) => (&pools.cluster, &pools.cluster),
+        (TrafficPolicy::Local, FrontendKind::ClusterIp) => (&pools.local, &pools.local),
+        (TrafficPolicy::Local, _) => (&pools.local, &pools.cluster),
+    };
+    Arc::new(VirtualServer {
+        key: VirtualServerKey { address, protocol: port.protocol, port: number },
+        origin: ServicePortName { service: service.key.clone(), port: port.name.clone() },
+        kind,
+        scheduler,
+        scheduler_flags,
+        session_affinity: service.session_affinity,
+        admission: match kind {
+            FrontendKind::LoadBalancer => service.source_ranges.of(Family::of(address)).clone(),
+            _ => Admission::Anyone,
+        },
+        external: external.clone(),
+        internal: internal.clone(),
+        leaving: pools.leaving.clone(),
+        vip: vip(service, kind, address, context),
+        source_address: match (kind, policy) {
+            (FrontendKind::ClusterIp, _) => SourceAddress::MasqueradeOffCluster,
+            (_, TrafficPolicy::Cluster) => SourceAddress::Masquerade,
+            (_, TrafficPolicy::Local) => SourceAddress::Keep,
+        },
+        health_check_port: service.health_check_node_port,
+        drain_limit: service.tuning.drain_limit,
+        priority: priority(service),
+    })
+}
+
+/// A node's own address needs no binding, another node's must never get one: packets to that node
+/// would end here. A Service can opt out.
+fn vip(service: &Service, kind: FrontendKind, address: IpAddr, context: &Context<'_>) -> Vip {
+    let leave = kind == FrontendKind::NodePort
+        || service.tuning.vip == VipChoice::Leave
+        || (kind != FrontendKind::ClusterIp && context.foreign_addresses.contains_key(&address));
+    if leave { Vip::Leave } else { Vip::Bind }
+}
+
+/// The API server's own Service, and whatever answers on port 53 in `kube-system`.
+fn priority(service: &Service) -> Priority {
+    let ServiceKey { namespace, name } = &service.key;
+    let is_api_server = &**namespace == "default" && &**name == "kubernetes";
+    let is_dns =
+        &**namespace == "kube-system" && service.ports.iter().any(|port| port.port.get() == 53);
+    if is_api_server || is_dns { Priority::Urgent } else { Priority::Normal }
+}
+
+/// Counts addresses, not ports: a pod with two ports is one endpoint.
+fn health_check<'a>(
+    service: &Service,
+    family: Family,
+    slices: impl Iterator<Item = &'a EndpointSlice> + Clone,
+    node: ThisNode<'_>,
+) -> Option<HealthCheck> {
+    let port = service.health_check_node_port?;
+    let mut addresses: Vec<IpAddr> = service
+        .ports
+        .iter()
+        .flat_map(|port| candidates(port, slices.clone()))
+        .map(|candidate| candidate.endpoint)
+        .filter(|endpoint| endpoint.conditions.ready && endpoint.node.as_deref() == Some(node.name))
+        .map(|endpoint| endpoint.address)
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    let local_endpoints = addresses.len();
+    Some(HealthCheck { service: service.key.clone(), family, port, local_endpoints })
+}
+
+fn foreign_address_warnings(service: &Service, context: &Context<'_>) -> Vec<Warning> {
+    let addresses = service.external_ips.iter().chain(&service.load_balancer_ips);
+    let warning = |address: &IpAddr| {
+        let owner = context.foreign_addresses.get(address)?;
+        Some(Warning {
+            object: ObjectRef::Service(service.key.clone()),
+            reason: format!(
+                "{address} is an address of Node {owner}: it is not made local to other nodes, \
+                 so pods there reach it through {owner}"
+            ),
+        })
+    };
+    addresses.filter_map(warning).collect()
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -1,0 +1,240 @@
+//! What this node should serve, and the differences between two such states.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::diff::{Change, diff};
+use crate::{
+    Conflict, FrontendKind, HealthCheck, Name, Resolution, ServiceKey, VirtualServer,
+    VirtualServerKey, Warning,
+};
+
+/// Changes to a set of virtual servers. Whole virtual servers, never parts of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// To be made exactly so, whether or not they exist. Sorted by key.
+    pub upserts: Vec<Arc<VirtualServer>>,
+    /// To be removed, if they exist. Sorted.
+    pub removals: Vec<VirtualServerKey>,
+}
+
+impl Delta {
+    /// What turns the servers of `from` into those of `to`.
+    #[must_use]
+    pub fn between(from: &DesiredState, to: &DesiredState) -> Self {
+        let keyed = |state: &'_ DesiredState| -> Vec<_> {
+            state.iter().map(|server| (server.key, server.clone())).collect()
+        };
+        let mut delta = Self::default();
+        for (key, change) in diff(keyed(from), keyed(to)) {
+            match change {
+                Change::Removed(_) => delta.removals.push(key),
+                Change::Kept(before, after) if before == after => {}
+                Change::Added(server) | Change::Kept(_, server) => delta.upserts.push(server),
+            }
+        }
+        delta
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.upserts.is_empty() && self.removals.is_empty()
+    }
+
+    /// How many virtual servers it names.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.upserts.len() + self.removals.len()
+    }
+}
+
+/// The virtual servers a node should have, and which Service each comes from.
+///
+/// Several Services can claim one address, protocol and port. Every claim is kept; the one with
+/// the first rank is served: by kind (cluster IP, load-balancer IP, external IP, node port), then
+/// the older Service, then by namespace and name. When the owner goes, the next takes its place.
+#[derive(Clone, Debug, Default)]
+pub struct DesiredState {
+    claims: BTreeMap<VirtualServerKey, Claims>,
+    services: HashMap<ServiceKey, Record>,
+    contested: BTreeSet<VirtualServerKey>,
+}
+
+/// All claims on one key, by rank. Nearly always one, so the first has no allocation of its own.
+#[derive(Clone, Debug)]
+struct Claims {
+    owner: Claim,
+    losers: Vec<Claim>,
+}
+
+#[derive(Clone, Debug)]
+struct Claim {
+    server: Arc<VirtualServer>,
+    created: Option<Name>,
+}
+
+impl Claim {
+    fn service(&self) -> &ServiceKey {
+        &self.server.origin.service
+    }
+
+    /// Services without a creation time, which only hand-written files have, count as youngest.
+    fn rank(&self) -> (FrontendKind, bool, Option<&Name>, &ServiceKey) {
+        (self.server.kind, self.created.is_none(), self.created.as_ref(), self.service())
+    }
+}
+
+/// What is remembered of a Service besides its claims.
+#[derive(Clone, Debug, Default)]
+struct Record {
+    keys: Box<[VirtualServerKey]>,
+    health_checks: Box<[HealthCheck]>,
+    warnings: Box<[Warning]>,
+}
+
+impl DesiredState {
+    /// A state that serves nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces everything that comes from `service`. Returns what that changes in the whole:
+    /// another Service's claim may surface, or sink.
+    pub fn replace(&mut self, service: &ServiceKey, resolution: Resolution) -> Delta {
+        let Resolution { servers, health_checks, warnings, created } = resolution;
+        let keys: Box<[_]> = servers.iter().map(|server| server.key).collect();
+        let previous = self.services.remove(service).unwrap_or_default();
+        let new = servers.into_iter().map(|server| (server.key, server));
+        let old = previous.keys.iter().map(|key| (*key, ()));
+        let mut delta = Delta::default();
+        for (key, change) in diff(old, new) {
+            let claim = match change {
+                Change::Removed(()) => None,
+                Change::Added(server) | Change::Kept((), server) => {
+                    Some(Claim { server, created: created.clone() })
+                }
+            };
+            self.reclaim(key, service, claim, &mut delta);
+        }
+        if !(keys.is_empty() && health_checks.is_empty() && warnings.is_empty()) {
+            let (health_checks, warnings) = (health_checks.into(), warnings.into());
+            self.services.insert(service.clone(), Record { keys, health_checks, warnings });
+        }
+        delta
+    }
+
+    /// The virtual server with this key.
+    #[must_use]
+    pub fn get(&self, key: &VirtualServerKey) -> Option<&Arc<VirtualServer>> {
+        self.claims.get(key).map(|claims| &claims.owner.server)
+    }
+
+    /// Every virtual server, by key.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<VirtualServer>> {
+        self.claims.values().map(|claims| &claims.owner.server)
+    }
+
+    /// How many virtual servers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Whether there is no virtual server.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// What brings the servers named by `keys` to this state, from whatever they are.
+    #[must_use]
+    pub fn delta_for(&self, keys: impl IntoIterator<Item = VirtualServerKey>) -> Delta {
+        let mut delta = Delta::default();
+        for key in keys.into_iter().collect::<BTreeSet<_>>() {
+            match self.get(&key) {
+                Some(server) => delta.upserts.push(server.clone()),
+                None => delta.removals.push(key),
+            }
+        }
+        delta
+    }
+
+    /// Keys that `service` claims, owned or lost.
+    #[must_use]
+    pub fn keys_of(&self, service: &ServiceKey) -> &[VirtualServerKey] {
+        self.services.get(service).map_or(&[], |record| &record.keys)
+    }
+
+    /// Every lost claim, by key and rank.
+    pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
+        self.contested.iter().filter_map(|key| self.claims.get(key)).flat_map(|claims| {
+            let owner = claims.owner.service();
+            claims.losers.iter().map(move |loser| Conflict {
+                key: loser.server.key,
+                kind: loser.server.kind,
+                owner: owner.clone(),
+                loser: loser.service().clone(),
+            })
+        })
+    }
+
+    /// Every health-check node port, by Service and family.
+    #[must_use]
+    pub fn health_checks(&self) -> Vec<&HealthCheck> {
+        let mut checks: Vec<_> =
+            self.services.values().flat_map(|record| &record.health_checks).collect();
+        checks.sort_unstable_by_key(|check| (&check.service, check.family));
+        checks
+    }
+
+    /// Every warning, sorted.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&Warning> {
+        let mut warnings: Vec<_> =
+            self.services.values().flat_map(|record| &record.warnings).collect();
+        warnings.sort_unstable();
+        warnings
+    }
+
+    /// Puts `claim` in the place of whatever `service` claimed under `key`.
+    fn reclaim(
+        &mut self,
+        key: VirtualServerKey,
+        service: &ServiceKey,
+        claim: Option<Claim>,
+        delta: &mut Delta,
+    ) {
+        let mut claims = Vec::new();
+        let mut before = None;
+        if let Some(existing) = self.claims.remove(&key) {
+            before = Some(existing.owner.server.clone());
+            claims = existing.losers;
+            claims.push(existing.owner);
+            claims.retain(|other| other.service() != service);
+        }
+        claims.extend(claim);
+        claims.sort_unstable_by(|one, two| one.rank().cmp(&two.rank()));
+        let mut claims = claims.into_iter();
+        let Some(owner) = claims.next() else {
+            self.contested.remove(&key);
+            delta.removals.extend(before.map(|_| key));
+            return;
+        };
+        if before.as_ref() != Some(&owner.server) {
+            delta.upserts.push(owner.server.clone());
+        }
+        let losers: Vec<_> = claims.collect();
+        if losers.is_empty() {
+            self.contested.remove(&key);
+        } else {
+            self.contested.insert(key);
+        }
+        self.claims.insert(key, Claims { owner, losers });
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,30 @@
+//! The command line: what it says is parsed into types once, here.
+
+use clap::{Parser, Subcommand};
+
+use crate::{resolve, run};
+
+/// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
+#[derive(Debug, Parser)]
+#[command(name = "proxyd", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Resolve(resolve::ResolveArgs),
+}
+
+/// Parses the arguments of the process and does what they say.
+///
+/// # Errors
+/// When it cannot be done, with the remedy.
+pub fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Resolve(args) => resolve::run(&args),
+    }
+}

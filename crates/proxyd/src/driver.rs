@@ -1,0 +1,68 @@
+//! The loop that drives a backend: inputs in, steps out. It runs on a thread of its own, since a
+//! backend's calls block.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
+
+use proxy_core::reconciler::Reconciler;
+use proxy_core::{Backend, Event};
+
+use crate::journal::Journal;
+
+/// All that can happen to the driver, besides time passing.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Objects became known.
+    Events(Vec<Event>),
+    /// What became known so far is complete: programming may begin.
+    Complete,
+    /// Compare everything with the kernel now.
+    Resync,
+    /// Go, and leave everything in place.
+    Stop,
+}
+
+/// Carries out inputs until it is told to stop, or nobody is left to tell it anything.
+pub(crate) fn drive<B: Backend>(mut reconciler: Reconciler<B>, inputs: &Receiver<Input>) {
+    let mut journal = Journal::default();
+    loop {
+        let start = Instant::now();
+        let step = reconciler.step(start);
+        journal.step(&step, start.elapsed());
+        match wait(inputs, step.next) {
+            Wait::Input(input) => {
+                for input in std::iter::once(input).chain(inputs.try_iter()) {
+                    match input {
+                        Input::Events(events) => {
+                            let now = Instant::now();
+                            events.into_iter().for_each(|event| reconciler.handle(event, now));
+                        }
+                        Input::Complete => reconciler.start(),
+                        Input::Resync => reconciler.request_resync(),
+                        Input::Stop => return,
+                    }
+                }
+            }
+            Wait::Due => {}
+            Wait::Over => return,
+        }
+    }
+}
+
+/// Why waiting ended.
+enum Wait {
+    Input(Input),
+    Due,
+    Over,
+}
+
+fn wait(inputs: &Receiver<Input>, until: Option<Instant>) -> Wait {
+    let Some(until) = until else {
+        return inputs.recv().map_or(Wait::Over, Wait::Input);
+    };
+    match inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        Ok(input) => Wait::Input(input),
+        Err(RecvTimeoutError::Timeout) => Wait::Due,
+        Err(RecvTimeoutError::Disconnected) => Wait::Over,
+    }
+}

@@ -1,0 +1,127 @@
+//! Says once what happened. Everything below returns its errors; here it is decided which of them
+//! are news.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+
+use proxy_core::reconciler::{Outcome, Parked, Step};
+use proxy_core::{BackendError, Delta, Failure, Report, VirtualServerKey};
+use tracing::{debug, error, info, warn};
+
+/// What was said already and still holds.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    /// What fails, by object.
+    failing: BTreeMap<(Option<VirtualServerKey>, String), String>,
+    /// Why the whole backend fails.
+    broken: Option<String>,
+    has_synced: bool,
+}
+
+impl Journal {
+    /// Takes in what a step did, and how long that took.
+    pub(crate) fn step(&mut self, step: &Step, took: Duration) {
+        for parked in &step.parked {
+            say_parked(parked);
+        }
+        match &step.outcome {
+            Outcome::Idle | Outcome::Maintained => {}
+            Outcome::Applied { delta, report } => self.applied(delta, report, took),
+            Outcome::Resynced(report) => self.resynced(report, took),
+            Outcome::Audited(report) => self.audited(report, took),
+            Outcome::Failed(error) => self.failed(error),
+        }
+    }
+
+    fn applied(&mut self, delta: &Delta, report: &Report, took: Duration) {
+        self.recovered();
+        info!(
+            changed = delta.upserts.len(),
+            removed = delta.removals.len(),
+            kernel_changes = report.changes,
+            failed = report.failed.len(),
+            took = ?took,
+            "synced"
+        );
+        let upserts = delta.upserts.iter().map(|server| server.key);
+        for key in upserts.chain(delta.removals.iter().copied()) {
+            let is_failing = |failing: &Option<VirtualServerKey>| *failing == Some(key);
+            self.solved(is_failing, &report.failed);
+        }
+        self.say_failures(&report.failed);
+    }
+
+    fn resynced(&mut self, report: &Report, took: Duration) {
+        self.recovered();
+        let message = if self.has_synced { "read back everything" } else { "synced everything" };
+        self.has_synced = true;
+        info!(kernel_changes = report.changes, failed = report.failed.len(), took = ?took, "{message}");
+        self.solved(|_| true, &report.failed);
+        self.say_failures(&report.failed);
+    }
+
+    fn audited(&mut self, report: &Report, took: Duration) {
+        self.recovered();
+        debug!(drift = report.drift.len(), took = ?took, "audited");
+        for drift in &report.drift {
+            warn!("drift mended: {drift}");
+        }
+        self.solved(|_| true, &report.failed);
+        self.say_failures(&report.failed);
+    }
+
+    fn failed(&mut self, error: &BackendError) {
+        let words = chain(error);
+        if self.broken.as_ref() != Some(&words) {
+            error!("the kernel's state is not known, it will be read back: {words}");
+            self.broken = Some(words);
+        }
+    }
+
+    fn recovered(&mut self) {
+        if self.broken.take().is_some() {
+            info!("the kernel's state is known again");
+        }
+    }
+
+    fn say_failures(&mut self, failures: &[Failure]) {
+        for failure in failures {
+            let words = chain(&failure.error);
+            let place = (failure.server, failure.object.clone());
+            if self.failing.get(&place) != Some(&words) {
+                warn!(object = failure.object, "failed and will be tried again: {words}");
+                self.failing.insert(place, words);
+            }
+        }
+    }
+
+    /// Says what no longer fails among those `concerned`.
+    fn solved(&mut self, concerned: impl Fn(&Option<VirtualServerKey>) -> bool, still: &[Failure]) {
+        self.failing.retain(|(server, object), _| {
+            let fails = still.iter().any(|it| it.server == *server && it.object == *object);
+            let is_solved = concerned(server) && !fails;
+            if is_solved {
+                info!(object, "no longer fails");
+            }
+            !is_solved
+        });
+    }
+}
+
+fn say_parked(parked: &Parked) {
+    let Parked { service, server, feature } = parked;
+    warn!("Service {service}: {server} is not served: this backend does not support {feature}");
+}
+
+/// The error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,11 @@
+//! The node daemon: reads Services, EndpointSlices and Nodes, and keeps the kernel at what they
+//! ask for. A library so that tests and examples can drive its parts; `main.rs` is a few lines.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+mod driver;
+mod journal;
+mod manifest;
+mod node_facts;
+mod resolve;
+mod run;

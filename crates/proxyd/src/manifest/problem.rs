@@ -1,0 +1,70 @@
+//! What is wrong with the directory, one of its files, or an object in them.
+
+use std::fmt;
+
+use proxy_core::{Rejection, Warning};
+
+/// Something that whoever wrote the manifests should know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Problem {
+    /// What it costs.
+    pub(crate) severity: Severity,
+    /// The object as `Service default/web`, or the name of the file or directory.
+    pub(crate) object: String,
+    /// Path of the field in the object, or the place in the file; may be empty.
+    pub(crate) field: String,
+    /// The value that is not good; may be empty.
+    pub(crate) value: String,
+    /// What is wrong, what follows from it, and the remedy.
+    pub(crate) reason: String,
+}
+
+/// What a problem costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    /// The directory cannot be read at all.
+    Unreadable,
+    /// Something given is not used.
+    Rejected,
+    /// Everything is used, but hardly as it was meant.
+    Warning,
+}
+
+impl Problem {
+    /// The directory, or a file, cannot be used for `reason`.
+    pub(super) fn new(severity: Severity, object: &str, reason: String) -> Self {
+        let (field, value) = (String::new(), String::new());
+        Self { severity, object: object.to_owned(), field, value, reason }
+    }
+}
+
+impl From<&Rejection> for Problem {
+    fn from(rejection: &Rejection) -> Self {
+        Self {
+            severity: Severity::Rejected,
+            object: rejection.object.to_string(),
+            field: rejection.field.clone(),
+            value: rejection.value.clone(),
+            reason: rejection.reason.clone(),
+        }
+    }
+}
+
+impl From<&Warning> for Problem {
+    fn from(warning: &Warning) -> Self {
+        Self::new(Severity::Warning, &warning.object.to_string(), warning.reason.clone())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.object)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        if !self.value.is_empty() {
+            write!(f, "{:?} ", self.value)?;
+        }
+        f.write_str(&self.reason)
+    }
+}

@@ -1,0 +1,116 @@
+//! What a node must know of itself, decided from its Node object and its interfaces. Pure.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ipvs_backend::NodeIps;
+use ipvs_backend::rules::Detector;
+use proxy_core::{Family, Node};
+
+/// An address that an interface of this node has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) interface: String,
+    pub(crate) address: IpAddr,
+}
+
+/// The source address of the node's own connections to virtual servers, for each family:
+/// 1. one that was given, if an interface has it or not: whoever gave it knows;
+/// 2. else the first address of the Node object that an interface has;
+/// 3. else the first address of an interface that other hosts can reach.
+pub(crate) fn node_ips(given: &[IpAddr], node: Option<&Node>, held: &[Held]) -> NodeIps {
+    let of = |family: Family| {
+        let is_of = |address: &IpAddr| Family::of(*address) == family;
+        let has = |address: &IpAddr| held.iter().any(|held| held.address == *address);
+        let from_node = node.into_iter().flat_map(|node| node.addresses.iter().copied());
+        given.iter().copied().find(is_of).or_else(|| {
+            let reachable = node_port_addresses(held);
+            from_node.filter(is_of).find(has).or_else(|| reachable.into_iter().find(is_of))
+        })
+    };
+    NodeIps { ipv4: of(Family::Ipv4), ipv6: of(Family::Ipv6) }
+}
+
+/// Addresses on which node ports are served: all that interfaces have, save loopback and
+/// link-local ones and those on the device of virtual servers.
+pub(crate) fn node_port_addresses(held: &[Held]) -> Vec<IpAddr> {
+    held.iter()
+        .filter(|held| held.interface != ipvs_backend::DUMMY_DEVICE)
+        .map(|held| held.address)
+        .filter(|address| ipvs_backend::observe::is_node_address(*address))
+        .collect()
+}
+
+/// How pods are told from other clients: by the networks that were given, else by the networks of
+/// the Node object, the first of each family.
+pub(crate) fn detector(given: &[IpNet], node: Option<&Node>) -> Detector {
+    let networks =
+        if given.is_empty() { node.map_or(&[][..], |node| &node.pod_cidrs) } else { given };
+    let of = |family: Family| {
+        networks.iter().copied().find(|network| Family::of(network.addr()) == family)
+    };
+    match (of(Family::Ipv4), of(Family::Ipv6)) {
+        (None, None) => Detector::Unknown,
+        (ipv4, ipv6) => Detector::Networks { ipv4, ipv6 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(interface: &str, address: &str) -> Held {
+        Held { interface: interface.to_owned(), address: address.parse().unwrap() }
+    }
+
+    fn interfaces() -> Vec<Held> {
+        vec![
+            held("lo", "127.0.0.1"),
+            held("lo", "::1"),
+            held("eth0", "fe80::1"),
+            held("eth0", "192.168.10.5"),
+            held("eth0", "2001:db8::5"),
+            held("eth1", "10.0.0.5"),
+            held("kube-ipvs0", "10.96.0.10"),
+        ]
+    }
+
+    fn node(addresses: &[&str], pod_cidrs: &[&str]) -> Node {
+        Node {
+            name: "n1".into(),
+            zone: None,
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            pod_cidrs: pod_cidrs.iter().map(|network| network.parse().unwrap()).collect(),
+        }
+    }
+
+    #[track_caller]
+    fn check(given: &[&str], node: Option<&Node>, ipv4: &str, ipv6: &str) {
+        let given: Vec<IpAddr> = given.iter().map(|address| address.parse().unwrap()).collect();
+        let address = |text: &str| text.parse().ok();
+        let expected = NodeIps { ipv4: address(ipv4), ipv6: address(ipv6) };
+        assert_eq!(node_ips(&given, node, &interfaces()), expected);
+    }
+
+    #[test]
+    fn the_source_address_is_given_or_the_nodes_or_an_interfaces() {
+        check(&[], None, "192.168.10.5", "2001:db8::5");
+        check(&[], Some(&node(&["10.0.0.5"], &[])), "10.0.0.5", "2001:db8::5");
+        check(&[], Some(&node(&["203.0.113.1"], &[])), "192.168.10.5", "2001:db8::5");
+        check(&["10.0.0.5"], Some(&node(&["192.168.10.5"], &[])), "10.0.0.5", "2001:db8::5");
+        assert_eq!(node_ips(&[], None, &[held("lo", "127.0.0.1")]), NodeIps::default());
+    }
+
+    #[test]
+    fn pods_are_told_by_what_was_given_else_by_the_nodes_networks() {
+        let network = |text: &str| -> Option<IpNet> { text.parse().ok() };
+        let node = node(&[], &["10.244.1.0/24", "10.244.9.0/24", "fd00:244:1::/64"]);
+        let ipv4 = network("10.244.1.0/24");
+        let ipv6 = network("fd00:244:1::/64");
+        assert_eq!(detector(&[], Some(&node)), Detector::Networks { ipv4, ipv6 });
+        let given = network("10.0.0.0/8").unwrap();
+        let expected = Detector::Networks { ipv4: Some(given), ipv6: None };
+        assert_eq!(detector(&[given], Some(&node)), expected);
+        assert_eq!(detector(&[], None), Detector::Unknown);
+    }
+}
