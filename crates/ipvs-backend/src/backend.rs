@@ -2,25 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Instant;
 
 use proxy_core::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure, Family,
-    FrontendKind, ObjectError, Report, VirtualServerKey,
+    ObjectError, Report, VirtualServerKey,
 };
 
 use crate::drain::{Cause, DrainPolicy, Drains};
 use crate::iptables::Iptables;
 use crate::kernel::{Kernel, Netlink};
 use crate::ledger::{Ledger, Touched};
-use crate::netlink::ipvs::{DestinationId, ServiceId};
+use crate::marks::{MarkRange, Marks};
+use crate::netlink::ipvs::{Destination, DestinationId, ServiceId};
 use crate::netlink::{Traffic, TrafficCounts};
-use crate::object::Shared;
-use crate::observe::{NodeIps, Observed};
-use crate::op::{Op, Step};
-use crate::plan::{destroyed_sets, drains, missing_sets, plan};
+use crate::object::{Shared, key_of_entry};
+use crate::observe::{NodeIps, Observed, ObservedService};
+use crate::op::{Op, Phase, Step};
+use crate::plan::{destroyed_sets, plan, set_steps};
 use crate::rules::{RuleConfig, removal_input, restore_input, static_rules};
+use crate::set::{Purpose, SetId};
 use crate::{exec, ownership, sysctl};
 
 /// What the backend must be told about the node.
@@ -61,21 +64,16 @@ impl IpvsBackend {
         let kernel = Netlink::open(&traffic)?;
         let iptables = Iptables::detect()?;
         sysctl::ensure()?;
-        let capabilities = Capabilities {
-            families: families(&iptables),
-            frontends: vec![FrontendKind::ClusterIp],
-            split_audiences: false,
-            ..Capabilities::all()
-        };
+        let capabilities = Capabilities { families: families(&iptables), ..Capabilities::all() };
         Ok(Self {
             drains: Drains::new(config.drain),
+            ledger: Ledger::new(config.rules.marks),
+            observed: Observed::default(),
             config,
             capabilities,
             kernel,
             iptables,
             traffic,
-            ledger: Ledger::default(),
-            observed: Observed::default(),
             leftovers: BTreeMap::new(),
         })
     }
@@ -92,8 +90,8 @@ impl IpvsBackend {
     /// When the kernel cannot be read.
     pub fn plan(&mut self, desired: &DesiredState) -> Result<Vec<Step>, BackendError> {
         let observed = self.observe()?;
-        let (ledger, touched) = wish(desired, &observed);
-        let mut steps = missing_sets(&observed);
+        let (ledger, touched) = wish(desired, &observed, self.config.rules.marks);
+        let mut steps = set_steps(&ledger, &observed);
         steps.extend(plan(&touched, &ledger, &observed, self.config.node_ips));
         Ok(steps)
     }
@@ -152,11 +150,12 @@ impl IpvsBackend {
     /// Reads back everything and mends it. Returns what was done besides the report.
     fn reconcile(&mut self, desired: &DesiredState) -> Result<(Report, Vec<Drift>), BackendError> {
         self.observed = self.observe()?;
-        let (ledger, touched) = wish(desired, &self.observed);
+        let (ledger, touched) = wish(desired, &self.observed, self.config.rules.marks);
         self.ledger = ledger;
         self.leftovers.clear();
-        let sets = missing_sets(&self.observed);
+        let sets = set_steps(&self.ledger, &self.observed);
         let mut report = self.carry_out(&sets)?;
+        all_sets_fit(&report)?;
         let mut drift: Vec<_> = sets.iter().map(|step| drift_of(&step.op)).collect();
         let rules = self.ensure_rules().map_err(|source| BackendError::Io {
             attempt: "load the static rules".to_owned(),
@@ -168,6 +167,7 @@ impl IpvsBackend {
         drift.extend(steps.iter().map(|step| drift_of(&step.op)));
         let Report { failed, changes, .. } = self.carry_out(&steps)?;
         report.failed.extend(failed);
+        report.failed.extend(no_mark_left(&touched));
         report.changes += changes;
         self.drains.clear();
         self.watch_drains(touched.services.keys());
@@ -178,7 +178,7 @@ impl IpvsBackend {
         let done = exec::run(&mut self.kernel, steps, &mut self.observed).map_err(|source| {
             BackendError::Io { attempt: "program the kernel".to_owned(), source }
         })?;
-        for Step { op, server } in done.refused {
+        for Step { op, server, .. } in done.refused {
             if let (Some(object), Some(server)) = (removed(&op), server) {
                 self.leftovers.entry(server).or_default().insert(object);
             }
@@ -186,39 +186,95 @@ impl IpvsBackend {
         Ok(Report { failed: done.failed, drift: Vec::new(), changes: done.changes })
     }
 
-    /// Notes which destinations of `services` are at weight 0 and not wanted.
+    /// The ops that remove services of ours which are there only until their connections end.
+    fn draining_services(&self) -> Vec<Step> {
+        let marks = self.config.rules.marks;
+        let ours = self.observed.services.keys();
+        ours.filter(|id| matches!(id, ServiceId::Fwmark { mark, .. } if marks.contains(*mark)))
+            .map(|&id| Step {
+                phase: Phase::RemoveServices,
+                op: Op::DeleteService(id),
+                server: None,
+            })
+            .collect()
+    }
+
+    /// The ops that remove destinations whose time is over, and the service too if it is not
+    /// wanted and has no others.
+    fn end_drains(&self, id: ServiceId, ended: &[DestinationId]) -> Vec<Step> {
+        let server = self.ledger.owner(&id).map(|server| server.key);
+        let there = self.observed.services.get(&id).map_or(0, |it| it.destinations.len());
+        if self.ledger.wanted_service(&id).is_none() && there == ended.len() {
+            let op = Op::DeleteService(id);
+            return vec![Step { phase: Phase::RemoveServices, op, server }];
+        }
+        let delete = |&destination: &DestinationId| Step {
+            phase: Phase::Drain,
+            op: Op::DeleteDestination(id, destination),
+            server,
+        };
+        ended.iter().map(delete).collect()
+    }
+
+    /// Notes which destinations of `services` are at weight 0 and not wanted, and which marks are
+    /// free again.
     fn watch_drains<'a>(&mut self, services: impl IntoIterator<Item = &'a ServiceId>) {
         for id in services {
-            let draining = match (self.ledger.server(id), self.observed.services.get(id)) {
-                (Some(server), Some(observed)) if drains(id) => {
-                    let is_wanted = |destination: DestinationId| {
-                        server.external.servers.iter().any(|real| {
-                            (real.address, real.port.get())
-                                == (destination.address, destination.port)
-                        })
-                    };
-                    let unwanted = observed
-                        .destinations
-                        .iter()
-                        .map(crate::netlink::ipvs::Destination::id)
-                        .filter(|destination| !is_wanted(*destination));
-                    unwanted
-                        .map(|destination| {
-                            let is_leaving = server.leaving.iter().any(|(address, port)| {
-                                (*address, port.get()) == (destination.address, destination.port)
-                            });
-                            let limit = server.drain_limit;
-                            let cause =
-                                if is_leaving { Cause::Leaving { limit } } else { Cause::Gone };
-                            (destination, cause)
-                        })
-                        .collect()
-                }
-                _ => Vec::new(),
-            };
+            let observed = self.observed.services.get(id);
+            let draining = observed.map_or_else(Vec::new, |it| draining(id, it, &self.ledger));
             self.drains.set(*id, draining);
+            if let ServiceId::Fwmark { mark, .. } = *id {
+                match observed {
+                    Some(_) => self.ledger.marks_mut().take(mark),
+                    None => self.ledger.free_mark(mark),
+                }
+            }
         }
     }
+}
+
+/// The destinations of a service that wait for their connections to end, and why they go.
+fn draining(
+    id: &ServiceId,
+    observed: &ObservedService,
+    ledger: &Ledger,
+) -> Vec<(DestinationId, Cause)> {
+    let wanted = ledger.wanted_service(id).map_or_else(Vec::new, |wanted| wanted.destinations);
+    let is_wanted = |id: &DestinationId| wanted.binary_search_by_key(id, Destination::id).is_ok();
+    let owner = ledger.owner(id);
+    let limit = owner.and_then(|server| server.drain_limit);
+    let exists = |id: &DestinationId| {
+        let is_it = |address, port: NonZeroU16| (address, port.get()) == (id.address, id.port);
+        owner.is_none_or(|server| {
+            server.real_servers().any(|real| is_it(real.address, real.port))
+                || server.unchosen.iter().any(|&(address, port)| is_it(address, port))
+        })
+    };
+    let unwanted = observed.destinations.iter().filter(|there| there.weight == 0);
+    unwanted
+        .map(Destination::id)
+        .filter(|id| !is_wanted(id))
+        .map(|id| (id, if exists(&id) { Cause::Leaving { limit } } else { Cause::Gone }))
+        .collect()
+}
+
+/// A set that is not as it must be makes the rules that refer to it wrong, or impossible.
+fn all_sets_fit(report: &Report) -> Result<(), BackendError> {
+    let Some(failure) = report.failed.first() else { return Ok(()) };
+    Err(BackendError::Missing {
+        what: format!("an ipset of ours ({failure})"),
+        remedy: "remove whatever has its name: `iptables-save | grep NAME` shows the rules that \
+                 refer to it, `ipset destroy NAME` removes it once there are none"
+            .to_owned(),
+    })
+}
+
+fn no_mark_left(touched: &Touched) -> impl Iterator<Item = Failure> {
+    touched.unmarked.iter().map(|key| Failure {
+        server: Some(*key),
+        object: format!("firewall mark for the inside clients of {key}"),
+        error: ObjectError::Exhausted,
+    })
 }
 
 /// The families in which the kernel and the packet filter work.
@@ -238,16 +294,17 @@ fn has_ipv6() -> bool {
 }
 
 /// What `desired` wants, and everything to compare: all of it, and all of ours that is there.
-fn wish(desired: &DesiredState, observed: &Observed) -> (Ledger, Touched) {
-    let (mut ledger, mut touched) = (Ledger::default(), Touched::default());
+fn wish(desired: &DesiredState, observed: &Observed, marks: MarkRange) -> (Ledger, Touched) {
+    let (mut ledger, mut touched) = (Ledger::new(marks), Touched::default());
+    adopt_marks(ledger.marks_mut(), observed);
     for server in desired.iter() {
         ledger.set(server, &mut touched);
     }
-    for id in observed.services.keys().filter(|id| ownership::owns(id, observed)) {
+    for id in observed.services.keys().filter(|id| ownership::owns(id, observed, marks)) {
         touched.services.entry(*id).or_insert(None);
     }
     for (&set, observed) in &observed.sets {
-        for &entry in &observed.members {
+        for &entry in observed.members.keys() {
             let object = ownership::shared_of_member(set, entry);
             touched.shared.entry(object).or_insert(None);
         }
@@ -256,6 +313,24 @@ fn wish(desired: &DesiredState, observed: &Observed) -> (Ledger, Touched) {
         touched.shared.entry(Shared::Vip(address)).or_insert(None);
     }
     (ledger, touched)
+}
+
+/// A virtual server keeps the mark that its packets get now.
+fn adopt_marks(marks: &mut Marks, observed: &Observed) {
+    for family in Family::ALL {
+        let set = SetId { purpose: Purpose::InternalMark, family };
+        let members = observed.sets.get(&set).into_iter().flat_map(|set| &set.members);
+        for (entry, mark) in members {
+            if let (Some(key), Some(mark)) = (key_of_entry(entry), mark) {
+                marks.adopt(key, *mark);
+            }
+        }
+    }
+    for id in observed.services.keys() {
+        if let ServiceId::Fwmark { mark, .. } = *id {
+            marks.take(mark);
+        }
+    }
 }
 
 /// The shared object that an op removes.
@@ -268,20 +343,14 @@ const fn removed(op: &Op) -> Option<Shared> {
 }
 
 fn drift_of(op: &Op) -> Drift {
-    let kind = match op {
-        Op::CreateSet(..)
-        | Op::AddMember(..)
-        | Op::AddService(_)
-        | Op::AddDestination(..)
-        | Op::AddRoute(_) => DriftKind::Missing,
-        Op::SetService(_) | Op::SetDestination(..) | Op::ReplaceRoute { .. } => DriftKind::Changed,
-        Op::DestroySet(_)
-        | Op::DeleteMember(..)
-        | Op::DeleteService(_)
-        | Op::DeleteDestination(..)
-        | Op::DeleteRoute(_) => DriftKind::Unexpected,
+    let text = op.to_string();
+    let (sign, object) = text.split_at(2);
+    let kind = match sign {
+        "+ " => DriftKind::Missing,
+        "~ " => DriftKind::Changed,
+        _ => DriftKind::Unexpected,
     };
-    Drift { object: op.to_string()[2..].to_owned(), kind }
+    Drift { object: object.to_owned(), kind }
 }
 
 impl Backend for IpvsBackend {
@@ -308,7 +377,8 @@ impl Backend for IpvsBackend {
             }
         }
         let steps = plan(&touched, &self.ledger, &self.observed, self.config.node_ips);
-        let report = self.carry_out(&steps)?;
+        let mut report = self.carry_out(&steps)?;
+        report.failed.extend(no_mark_left(&touched));
         self.watch_drains(touched.services.keys());
         Ok(report)
     }
@@ -325,13 +395,7 @@ impl Backend for IpvsBackend {
                 source,
             })?;
             let ended = self.drains.look(&id, &statuses, now);
-            let steps: Vec<_> = ended
-                .into_iter()
-                .map(|destination| Step {
-                    op: Op::DeleteDestination(id, destination),
-                    server: self.ledger.server(&id).map(|server| server.key),
-                })
-                .collect();
+            let steps = self.end_drains(id, &ended);
             // What could not be removed drains on and is tried again at the next look.
             let _ = self.carry_out(&steps)?;
             self.watch_drains([&id]);
@@ -341,14 +405,16 @@ impl Backend for IpvsBackend {
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {
         self.observed = self.observe()?;
-        let (ledger, touched) = wish(&DesiredState::new(), &self.observed);
+        let (ledger, touched) = wish(&DesiredState::new(), &self.observed, self.config.rules.marks);
         self.ledger = ledger;
         self.drains.clear();
         self.leftovers.clear();
         let steps = plan(&touched, &self.ledger, &self.observed, self.config.node_ips);
         let mut report = self.carry_out(&steps)?;
         self.remove_rules(&mut report);
-        let Report { failed, changes, .. } = self.carry_out(&destroyed_sets(&self.observed))?;
+        let mut leftovers = self.draining_services();
+        leftovers.extend(destroyed_sets(&self.observed));
+        let Report { failed, changes, .. } = self.carry_out(&leftovers)?;
         report.failed.extend(failed);
         report.changes += changes;
         Ok(report)

@@ -44,7 +44,7 @@ pub fn run(kernel: &mut impl Kernel, steps: &[Step], observed: &mut Observed) ->
 }
 
 fn is_in_vain(step: &Step, broken: &BTreeSet<VirtualServerKey>) -> bool {
-    step.op.phase().builds() && step.server.is_some_and(|server| broken.contains(&server))
+    step.phase.builds() && step.server.is_some_and(|server| broken.contains(&server))
 }
 
 /// Carries out ops of one client. Returns ops to carry out instead of some that found something
@@ -93,9 +93,14 @@ enum Client {
 impl Client {
     const fn of(op: &Op) -> Self {
         match op {
-            Op::CreateSet(..) | Op::DestroySet(_) | Op::AddMember(..) | Op::DeleteMember(..) => {
-                Self::Ipset
-            }
+            Op::CreateSet(..)
+            | Op::DestroySet(_)
+            | Op::CreateScratch(..)
+            | Op::FillScratch(..)
+            | Op::SwapScratch(_)
+            | Op::DestroyScratch(_)
+            | Op::AddMember(..)
+            | Op::DeleteMember(..) => Self::Ipset,
             Op::AddRoute(_) | Op::ReplaceRoute { .. } | Op::DeleteRoute(_) => Self::Route,
             _ => Self::Ipvs,
         }
@@ -146,9 +151,12 @@ fn ipvs_request(op: &Op) -> Option<ipvs::Request> {
 fn set_request(op: &Op) -> Option<ipset::Request> {
     use ipset::Request;
     Some(match *op {
-        Op::CreateSet(_, spec) => Request::Create(spec),
+        Op::CreateSet(_, spec) | Op::CreateScratch(_, spec) => Request::Create(spec),
         Op::DestroySet(set) => Request::Destroy(set.name()),
-        Op::AddMember(set, entry) => Request::Add(set.name(), entry.into()),
+        Op::FillScratch(set, member) => Request::Add(set.scratch_name(), member),
+        Op::SwapScratch(set) => Request::Swap(set.name(), set.scratch_name()),
+        Op::DestroyScratch(set) => Request::Destroy(set.scratch_name()),
+        Op::AddMember(set, member) => Request::Add(set.name(), member),
         Op::DeleteMember(set, entry) => Request::Delete(set.name(), entry),
         _ => return None,
     })
@@ -177,7 +185,11 @@ fn judge(op: &Op, answer: Answer) -> Verdict {
     match answer {
         Answer::Ok => Verdict::Done,
         Answer::Errno(errno) => judge_errno(op, errno),
-        Answer::Set(SetError::Missing) if matches!(op, Op::DestroySet(_)) => Verdict::Done,
+        Answer::Set(SetError::Missing)
+            if matches!(op, Op::DestroySet(_) | Op::DestroyScratch(_)) =>
+        {
+            Verdict::Done
+        }
         Answer::Set(error) => judge_set(error),
     }
 }

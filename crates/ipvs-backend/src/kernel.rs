@@ -1,6 +1,5 @@
 //! The kernel as the backend needs it. The one implementation outside of tests is [`Netlink`].
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -142,8 +141,10 @@ impl Netlink {
         let names = sets_by_name();
         for state in self.ipset.list()? {
             if let Some(&id) = names.get(&state.spec.name) {
-                let members: BTreeSet<_> =
-                    state.members.into_iter().map(|member| member.entry).collect();
+                let members = state.members.into_iter();
+                let members = members
+                    .map(|member| (member.entry, member.mark.map(|mark| mark.value)))
+                    .collect();
                 observed.sets.insert(id, ObservedSet { spec: state.spec, members });
             }
         }
@@ -153,9 +154,6 @@ impl Netlink {
     fn observe_services(&mut self, observed: &mut Observed) -> io::Result<()> {
         for status in self.ipvs.services()? {
             let id = status.service.id;
-            if matches!(id, ServiceId::Fwmark { .. }) {
-                continue;
-            }
             let statuses = self.destinations(&id)?;
             let mut destinations: Vec<_> =
                 statuses.into_iter().map(|status| status.destination).collect();

@@ -2,19 +2,24 @@
 //! object. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use proxy_core::{Priority, VirtualServer, VirtualServerKey};
 
+use crate::marks::{MarkRange, Marks};
+use crate::netlink::ipset::Entry;
 use crate::netlink::ipvs::ServiceId;
-use crate::object::{Shared, service_id, shared};
+use crate::object::{
+    Shared, WantedService, internal_service_id, key_of_entry, service_id, shared, wanted_service,
+};
+use crate::set::{Purpose, SetId};
 
 /// The wanted virtual servers and the shared objects they need.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     servers: BTreeMap<VirtualServerKey, Arc<VirtualServer>>,
     holders: HashMap<Shared, u32>,
+    marks: Marks,
 }
 
 /// Objects whose wanted and observed states must be compared, each with the virtual server that
@@ -27,9 +32,17 @@ pub struct Touched {
     pub shared: BTreeMap<Shared, Option<VirtualServerKey>>,
     /// Virtual servers to be done before the others.
     pub urgent: BTreeSet<VirtualServerKey>,
+    /// Virtual servers for which no mark was left.
+    pub unmarked: BTreeSet<VirtualServerKey>,
 }
 
 impl Ledger {
+    /// Wants nothing yet.
+    #[must_use]
+    pub fn new(range: MarkRange) -> Self {
+        Self { servers: BTreeMap::new(), holders: HashMap::new(), marks: Marks::new(range) }
+    }
+
     /// Wants `server`, in place of what was wanted under its key. Returns what to compare.
     pub fn set(&mut self, server: &Arc<VirtualServer>, touched: &mut Touched) {
         let key = server.key;
@@ -41,10 +54,13 @@ impl Ledger {
         if let Some(previous) = previous {
             self.release(&previous, touched);
         }
-        touched.services.insert(service_id(&key), Some(key));
+        if server.split() && self.marks.assign(key).is_none() {
+            touched.unmarked.insert(key);
+        }
         if server.priority == Priority::Urgent {
             touched.urgent.insert(key);
         }
+        self.touch_services(key, touched);
     }
 
     /// Wants nothing under `key` any more.
@@ -52,15 +68,44 @@ impl Ledger {
         if let Some(previous) = self.servers.remove(key) {
             self.release(&previous, touched);
         }
-        touched.services.insert(service_id(key), Some(*key));
+        self.touch_services(*key, touched);
     }
 
-    /// The virtual server that wants this IPVS service.
+    /// The marks that virtual servers have.
+    pub const fn marks_mut(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    /// A service with this mark is gone: it may be given out again.
+    pub fn free_mark(&mut self, mark: u32) {
+        let servers = &self.servers;
+        self.marks.free(mark, |key| servers.get(key).is_some_and(|server| server.split()));
+    }
+
+    /// The virtual server with this key.
     #[must_use]
-    pub fn server(&self, id: &ServiceId) -> Option<&Arc<VirtualServer>> {
-        let ServiceId::Address { protocol, address, port } = *id else { return None };
-        let port = port.try_into().ok()?;
-        self.servers.get(&VirtualServerKey { address, protocol, port })
+    pub fn server(&self, key: &VirtualServerKey) -> Option<&Arc<VirtualServer>> {
+        self.servers.get(key)
+    }
+
+    /// The virtual server that an IPVS service belongs to, whether or not it wants it now.
+    #[must_use]
+    pub fn owner(&self, id: &ServiceId) -> Option<&Arc<VirtualServer>> {
+        let key = match *id {
+            ServiceId::Address { protocol, address, port } => {
+                VirtualServerKey { address, protocol, port: port.try_into().ok()? }
+            }
+            ServiceId::Fwmark { mark, .. } => *self.marks.owner(mark)?,
+        };
+        self.servers.get(&key)
+    }
+
+    /// The IPVS service that is wanted under this key.
+    #[must_use]
+    pub fn wanted_service(&self, id: &ServiceId) -> Option<WantedService> {
+        let server = self.owner(id)?;
+        let is_wanted = matches!(id, ServiceId::Address { .. }) || server.split();
+        is_wanted.then(|| wanted_service(server, *id))
     }
 
     /// Whether some virtual server asks for `object`.
@@ -69,22 +114,32 @@ impl Ledger {
         self.holders.contains_key(object)
     }
 
-    /// Every wanted virtual server.
-    pub fn servers(&self) -> impl Iterator<Item = &Arc<VirtualServer>> {
-        self.servers.values()
+    /// The mark that packets get from a member; `None` for members of sets without marks.
+    #[must_use]
+    pub fn mark_of(&self, set: SetId, entry: &Entry) -> Option<u32> {
+        match set.purpose {
+            Purpose::InternalMark => self.marks.get(&key_of_entry(entry)?),
+            _ => None,
+        }
     }
 
-    /// Every wanted shared object.
-    pub fn shared(&self) -> impl Iterator<Item = &Shared> {
-        self.holders.keys()
+    /// How many members a set should have.
+    #[must_use]
+    pub fn members_of(&self, set: SetId) -> usize {
+        let is_member = |object: &&Shared| match object {
+            Shared::Member(of, _) => *of == set,
+            Shared::Vip(address) => {
+                set.purpose == Purpose::IpvsIps && set.family == proxy_core::Family::of(*address)
+            }
+        };
+        self.holders.keys().filter(is_member).count()
     }
 
-    /// Every address that must be local to this node.
-    pub fn vips(&self) -> impl Iterator<Item = IpAddr> {
-        self.shared().filter_map(|object| match object {
-            Shared::Vip(address) => Some(*address),
-            Shared::Member(..) => None,
-        })
+    fn touch_services(&self, key: VirtualServerKey, touched: &mut Touched) {
+        touched.services.insert(service_id(&key), Some(key));
+        if let Some(mark) = self.marks.get(&key) {
+            touched.services.insert(internal_service_id(&key, mark), Some(key));
+        }
     }
 
     fn release(&mut self, server: &VirtualServer, touched: &mut Touched) {

@@ -22,6 +22,7 @@ pub mod exec;
 pub mod iptables;
 pub mod kernel;
 pub mod ledger;
+pub mod marks;
 pub mod netlink;
 pub mod object;
 pub mod observe;

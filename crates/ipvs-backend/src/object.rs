@@ -3,47 +3,87 @@
 use std::net::IpAddr;
 
 use proxy_core::{
-    Admission, FrontendKind, Locality, SchedulerFlags, SourceAddress, Vip, VirtualServer,
-    VirtualServerKey,
+    Admission, FrontendKind, Locality, Pool, Protocol, Scheduler, SchedulerFlags, SourceAddress,
+    Vip, VirtualServer, VirtualServerKey, WhenEmpty,
 };
 
-use crate::netlink::ipset::{Entry, Network};
+use crate::netlink::ipset::{Entry, Mark, Member, Network};
 use crate::netlink::ipvs::{
     Destination, DestinationId, SchedulerName, Service, ServiceFlags, ServiceId,
 };
 use crate::set::{Purpose, SetId};
 
-/// The IPVS service of a virtual server.
+/// The key of the IPVS service that a virtual server's outside clients use, and its inside clients
+/// too unless they have one of their own.
 #[must_use]
-pub fn service(server: &VirtualServer) -> Service {
-    let scheduler = SchedulerName::try_from(server.scheduler.name())
-        .expect("every scheduler of the enum has a short name");
-    let mut service = Service::new(service_id(&server.key), scheduler);
-    service.flags = scheduler_flags(server.scheduler_flags);
+pub const fn service_id(key: &VirtualServerKey) -> ServiceId {
+    ServiceId::Address { protocol: key.protocol, address: key.address, port: key.port.get() }
+}
+
+/// The key of the IPVS service that inside clients use when it differs.
+#[must_use]
+pub const fn internal_service_id(key: &VirtualServerKey, mark: u32) -> ServiceId {
+    ServiceId::Fwmark { family: key.family(), mark }
+}
+
+/// An IPVS service and its destinations, sorted by their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedService {
+    /// The service.
+    pub service: Service,
+    /// Its destinations.
+    pub destinations: Vec<Destination>,
+}
+
+/// The IPVS service of a virtual server under one of its two keys.
+#[must_use]
+pub fn wanted_service(server: &VirtualServer, id: ServiceId) -> WantedService {
+    match id {
+        ServiceId::Address { .. } => WantedService {
+            service: address_service(server, id),
+            destinations: destinations(&server.external),
+        },
+        ServiceId::Fwmark { .. } => WantedService {
+            service: marked_service(server, id),
+            destinations: destinations(&server.internal),
+        },
+    }
+}
+
+fn address_service(server: &VirtualServer, id: ServiceId) -> Service {
+    let service = scheduled(id, server.scheduler, server.scheduler_flags);
     match server.session_affinity {
         Some(affinity) => service.persistent(affinity.timeout_seconds.get()),
         None => service,
     }
 }
 
-/// The key of the IPVS service of a virtual server.
-#[must_use]
-pub const fn service_id(key: &VirtualServerKey) -> ServiceId {
-    ServiceId::Address { protocol: key.protocol, address: key.address, port: key.port.get() }
+/// A persistent service keyed by a mark does not translate ports, so affinity comes from a
+/// scheduler that hashes the client's address, and goes on to the next when a server drains.
+fn marked_service(server: &VirtualServer, id: ServiceId) -> Service {
+    match server.session_affinity {
+        Some(_) => {
+            let flags = SchedulerFlags { fallback: true, port: false };
+            scheduled(id, Scheduler::MaglevHash, flags)
+        }
+        None => scheduled(id, server.scheduler, server.scheduler_flags),
+    }
 }
 
-fn scheduler_flags(flags: SchedulerFlags) -> ServiceFlags {
+fn scheduled(id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Service {
+    let name = SchedulerName::try_from(scheduler.name())
+        .expect("every scheduler of the enum has a short name");
     let fallback = if flags.fallback { ServiceFlags::SCHED1 } else { ServiceFlags::NONE };
     let port = if flags.port { ServiceFlags::SCHED2 } else { ServiceFlags::NONE };
-    fallback | port
+    Service { flags: fallback | port, ..Service::new(id, name) }
 }
 
-/// The destinations of the address-keyed service of a virtual server, sorted by their ids.
-pub fn destinations(server: &VirtualServer) -> impl Iterator<Item = Destination> {
-    server.external.servers.iter().map(|real| {
+fn destinations(pool: &Pool) -> Vec<Destination> {
+    let destination = |real: &proxy_core::RealServer| {
         let id = DestinationId { address: real.address, port: real.port.get() };
         Destination::new(id, u32::from(real.weight.get()))
-    })
+    };
+    pool.servers.iter().map(destination).collect()
 }
 
 /// Something in the kernel that several virtual servers can ask for. It exists while one does.
@@ -55,12 +95,14 @@ pub enum Shared {
     Vip(IpAddr),
 }
 
-/// Everything shared that a virtual server asks for.
+/// Everything shared that a virtual server asks for. The mark of a member is not part of it: it
+/// follows from the virtual server's key.
 #[must_use]
 pub fn shared(server: &VirtualServer) -> Vec<Shared> {
     let mut wanted = hairpins(server);
     wanted.extend(frontend_members(server));
     wanted.extend(admission_members(server));
+    wanted.extend(audience_members(server));
     let family = server.key.family();
     wanted.extend(server.health_check_port.map(|port| {
         let set = SetId { purpose: Purpose::HealthCheckNodePort, family };
@@ -70,6 +112,23 @@ pub fn shared(server: &VirtualServer) -> Vec<Shared> {
         wanted.push(Shared::Vip(server.key.address));
     }
     wanted
+}
+
+/// The set member of this entry, with the mark that packets get from it.
+#[must_use]
+pub fn member(entry: Entry, mark: Option<u32>) -> Member {
+    Member { entry, mark: mark.map(|value| Mark { value, mask: u32::MAX }) }
+}
+
+/// The virtual server that a member of a frontend set stands for.
+#[must_use]
+pub fn key_of_entry(entry: &Entry) -> Option<VirtualServerKey> {
+    let Entry::IpPort { address, protocol, port } = *entry else { return None };
+    Some(VirtualServerKey { address, protocol, port: port.try_into().ok()? })
+}
+
+fn frontend_entry(key: &VirtualServerKey) -> Entry {
+    Entry::IpPort { address: key.address, protocol: key.protocol, port: key.port.get() }
 }
 
 /// A real server on this node can be its own client; then it must see another source address.
@@ -87,30 +146,30 @@ fn hairpins(server: &VirtualServer) -> Vec<Shared> {
 
 /// The sets that say what kind of frontend an address and port is.
 fn frontend_members(server: &VirtualServer) -> Vec<Shared> {
-    let VirtualServerKey { address, protocol, port } = server.key;
-    let keeps_source = server.source_address == SourceAddress::Keep;
+    let protocol = server.key.protocol;
     let family = server.key.family();
-    let address_and_port = Entry::IpPort { address, protocol, port: port.get() };
-    let member = |purpose, entry| Shared::Member(SetId { purpose, family }, entry);
-    match server.kind {
-        FrontendKind::ClusterIp => vec![member(Purpose::ClusterIp, address_and_port)],
-        FrontendKind::ExternalIp if keeps_source => {
-            vec![member(Purpose::ExternalIpLocal, address_and_port)]
+    let address_and_port = frontend_entry(&server.key);
+    let entry = match (server.kind, protocol) {
+        (FrontendKind::NodePort, Protocol::Tcp | Protocol::Udp) => {
+            Entry::Port(server.key.port.get())
         }
-        FrontendKind::ExternalIp => vec![member(Purpose::ExternalIp, address_and_port)],
-        FrontendKind::LoadBalancer => {
-            let local = keeps_source.then(|| member(Purpose::LoadBalancerLocal, address_and_port));
-            local.into_iter().chain([member(Purpose::LoadBalancer, address_and_port)]).collect()
+        _ => address_and_port,
+    };
+    let keeps_source = server.source_address == SourceAddress::Keep;
+    let purposes = match (server.kind, keeps_source) {
+        (FrontendKind::ClusterIp, _) => vec![Purpose::ClusterIp],
+        (FrontendKind::ExternalIp, false) => vec![Purpose::ExternalIp],
+        (FrontendKind::ExternalIp, true) => vec![Purpose::ExternalIpLocal],
+        (FrontendKind::LoadBalancer, false) => vec![Purpose::LoadBalancer],
+        (FrontendKind::LoadBalancer, true) => {
+            vec![Purpose::LoadBalancer, Purpose::LoadBalancerLocal]
         }
-        FrontendKind::NodePort => {
-            let entry = match Purpose::node_port(protocol) {
-                Purpose::NodePortSctp => address_and_port,
-                _ => Entry::Port(port.get()),
-            };
-            let local = keeps_source.then(|| member(Purpose::node_port_local(protocol), entry));
-            local.into_iter().chain([member(Purpose::node_port(protocol), entry)]).collect()
+        (FrontendKind::NodePort, false) => vec![Purpose::node_port(protocol)],
+        (FrontendKind::NodePort, true) => {
+            vec![Purpose::node_port(protocol), Purpose::node_port_local(protocol)]
         }
-    }
+    };
+    purposes.into_iter().map(|purpose| Shared::Member(SetId { purpose, family }, entry)).collect()
 }
 
 /// Who is let in, for an address that does not let in everybody.
@@ -124,6 +183,21 @@ fn admission_members(server: &VirtualServer) -> Vec<Shared> {
         let network = Network::from(*range);
         Shared::Member(source, Entry::IpPortNet { address, protocol, port, network })
     };
-    let guard = Shared::Member(guarded, Entry::IpPort { address, protocol, port });
+    let guard = Shared::Member(guarded, frontend_entry(&server.key));
     ranges.iter().map(range).chain([guard]).collect()
+}
+
+/// Who is led to servers of their own, and who gets no answer. Without destinations IPVS refuses
+/// by itself.
+fn audience_members(server: &VirtualServer) -> Vec<Shared> {
+    let family = server.key.family();
+    let is_silent = |pool: &Pool| pool.servers.is_empty() && pool.when_empty == WhenEmpty::Drop;
+    let purposes = match (server.split(), is_silent(&server.external)) {
+        (false, false) => vec![],
+        (false, true) => vec![Purpose::DropAll],
+        (true, false) => vec![Purpose::InternalMark],
+        (true, true) => vec![Purpose::InternalMark, Purpose::DropExternal],
+    };
+    let entry = frontend_entry(&server.key);
+    purposes.into_iter().map(|purpose| Shared::Member(SetId { purpose, family }, entry)).collect()
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use proxy_core::Family;
 
-use crate::netlink::ipset::{Entry, SetName, SetSpec};
+use crate::netlink::ipset::{Entry, Member, SetName, SetSpec};
 use crate::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
 use crate::netlink::route::LocalRoute;
 use crate::op::Op;
@@ -14,10 +14,12 @@ use crate::set::SetId;
 /// The kernel's state, as far as it is ours or stands in our way.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// IPVS services keyed by address, ours and others'.
+    /// IPVS services, ours and others'.
     pub services: BTreeMap<ServiceId, ObservedService>,
     /// Our sets that exist, with their members.
     pub sets: BTreeMap<SetId, ObservedSet>,
+    /// The set that is being built to replace one of them.
+    pub scratch: Option<ObservedSet>,
     /// Routes that carry our protocol number.
     pub routes: BTreeMap<IpAddr, LocalRoute>,
     /// Addresses that interfaces of this node have.
@@ -40,29 +42,44 @@ pub struct ObservedService {
 pub struct ObservedSet {
     /// Its parameters.
     pub spec: SetSpec,
-    /// Its members.
-    pub members: BTreeSet<Entry>,
+    /// Its members, with the marks that packets get from them.
+    pub members: BTreeMap<Entry, Option<u32>>,
 }
 
 impl Observed {
     /// Whether a set has this member.
     #[must_use]
     pub fn has_member(&self, set: SetId, entry: &Entry) -> bool {
-        self.sets.get(&set).is_some_and(|set| set.members.contains(entry))
+        self.sets.get(&set).is_some_and(|set| set.members.contains_key(entry))
     }
 
     /// Takes in that the kernel acknowledged `op`.
     pub fn record(&mut self, op: &Op) {
         match *op {
             Op::CreateSet(id, spec) => {
-                self.sets.insert(id, ObservedSet { spec, members: BTreeSet::new() });
+                self.sets.insert(id, ObservedSet { spec, members: BTreeMap::new() });
             }
+            Op::CreateScratch(_, spec) => {
+                self.scratch = Some(ObservedSet { spec, members: BTreeMap::new() });
+            }
+            Op::FillScratch(_, member) => {
+                if let Some(set) = &mut self.scratch {
+                    set.put(member);
+                }
+            }
+            Op::SwapScratch(id) => {
+                if let Some(built) = self.scratch.take() {
+                    let spec = SetSpec { name: id.name(), ..built.spec };
+                    self.scratch = self.sets.insert(id, ObservedSet { spec, ..built });
+                }
+            }
+            Op::DestroyScratch(_) => self.scratch = None,
             Op::DestroySet(id) => {
                 self.sets.remove(&id);
             }
-            Op::AddMember(id, entry) => {
+            Op::AddMember(id, member) => {
                 if let Some(set) = self.sets.get_mut(&id) {
-                    set.members.insert(entry);
+                    set.put(member);
                 }
             }
             Op::DeleteMember(id, entry) => {
@@ -97,6 +114,12 @@ impl Observed {
                 self.routes.remove(&route.address);
             }
         }
+    }
+}
+
+impl ObservedSet {
+    fn put(&mut self, Member { entry, mark }: Member) {
+        self.members.insert(entry, mark.map(|mark| mark.value));
     }
 }
 

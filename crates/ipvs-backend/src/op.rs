@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use proxy_core::VirtualServerKey;
 
-use crate::netlink::ipset::{Entry, SetSpec};
+use crate::netlink::ipset::{Entry, Member, SetSpec};
 use crate::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
 use crate::netlink::route::LocalRoute;
 use crate::set::SetId;
@@ -17,8 +17,16 @@ pub enum Op {
     CreateSet(SetId, SetSpec),
     /// Remove a set.
     DestroySet(SetId),
+    /// Create a set beside one that has to be replaced.
+    CreateScratch(SetId, SetSpec),
+    /// Add a member to the set beside it.
+    FillScratch(SetId, Member),
+    /// Exchange the two: rules that refer to the old one refer to the new one from here on.
+    SwapScratch(SetId),
+    /// Remove the one that was exchanged.
+    DestroyScratch(SetId),
     /// Add a member to a set.
-    AddMember(SetId, Entry),
+    AddMember(SetId, Member),
     /// Remove a member from a set.
     DeleteMember(SetId, Entry),
     /// Create an IPVS service.
@@ -46,61 +54,34 @@ pub enum Op {
     DeleteRoute(LocalRoute),
 }
 
-impl Op {
-    /// Its place in an order that loses no packet: what a packet needs comes before what attracts
-    /// it, new servers come before old ones drain, and removal goes the other way.
-    #[must_use]
-    pub const fn phase(&self) -> Phase {
-        use crate::set::Purpose::IpvsIps;
-        match self {
-            Self::CreateSet(..) => Phase::Sets,
-            Self::AddMember(SetId { purpose: IpvsIps, .. }, _) => Phase::Guard,
-            Self::AddMember(..) => Phase::Members,
-            Self::AddService(_) | Self::SetService(_) => Phase::Services,
-            Self::AddDestination(..) => Phase::Destinations,
-            Self::SetDestination(_, Destination { weight: 0, .. })
-            | Self::DeleteDestination(..) => Phase::Drain,
-            Self::SetDestination(..) => Phase::Destinations,
-            Self::AddRoute(_) | Self::ReplaceRoute { .. } => Phase::Bind,
-            Self::DeleteRoute(_) => Phase::Unbind,
-            Self::DeleteService(_) => Phase::RemoveServices,
-            Self::DeleteMember(SetId { purpose: IpvsIps, .. }, _) => Phase::Unguard,
-            Self::DeleteMember(..) => Phase::RemoveMembers,
-            Self::DestroySet(_) => Phase::RemoveSets,
-        }
-    }
-
-    /// The address of the object, for lists by address.
-    #[must_use]
-    pub const fn service(&self) -> Option<ServiceId> {
-        match self {
-            Self::AddService(service) | Self::SetService(service) => Some(service.id),
-            Self::DeleteService(id)
-            | Self::AddDestination(id, _)
-            | Self::SetDestination(id, _)
-            | Self::DeleteDestination(id, _) => Some(*id),
-            _ => None,
-        }
-    }
-}
-
-/// Where in a round an op belongs.
+/// Where in a round an op belongs. In this order no packet is lost or sent to the wrong place:
+/// what a packet needs comes before what attracts it, new servers come before old ones drain, and
+/// removal goes the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Sets exist before rules or members refer to them.
     Sets,
-    /// Masquerade and admission are decided before a packet comes.
+    /// Masquerading is decided, and who is admitted, before a packet comes.
     Members,
-    /// From here on unknown ports of an address are refused.
+    /// From here on some are not let in, and unknown ports of an address are refused.
     Guard,
+    /// Clients of a frontend that stays are masqueraded again, before they can reach servers on
+    /// other nodes.
+    Unkeep,
     /// Virtual services.
     Services,
     /// Servers to take connections.
     Destinations,
-    /// Addresses begin to attract packets.
-    Bind,
+    /// Inside clients are led to the servers for them.
+    Divert,
+    /// Inside clients use the common servers again; nobody is left without an answer.
+    Undivert,
     /// Servers that are not wanted stop taking new connections, or go.
     Drain,
+    /// Clients keep their addresses, once no server is left that could not answer them.
+    Keep,
+    /// Addresses begin to attract packets.
+    Bind,
     /// Addresses no longer attract packets.
     Unbind,
     /// Virtual services go.
@@ -115,7 +96,8 @@ pub enum Phase {
 
 impl Phase {
     /// Whether ops of this phase build something up for a virtual server: they are not worth
-    /// trying once an earlier one has failed, and an address must not be bound to a hole.
+    /// trying once an earlier one has failed. An address must not be bound to a hole, and old
+    /// servers must not drain when new ones could not be added.
     #[must_use]
     pub fn builds(self) -> bool {
         self <= Self::Bind
@@ -127,7 +109,18 @@ impl fmt::Display for Op {
         match self {
             Self::CreateSet(_, spec) => write!(f, "+ set {} {}", spec.name, spec.kind),
             Self::DestroySet(set) => write!(f, "- set {set}"),
-            Self::AddMember(set, entry) => write!(f, "+ set {set} member {entry}"),
+            Self::CreateScratch(set, spec) => {
+                write!(f, "+ set {} {} in place of {set}", spec.name, spec.kind)
+            }
+            Self::FillScratch(set, member) => {
+                write!(f, "+ set {} member {}", set.scratch_name(), member.entry)
+            }
+            Self::SwapScratch(set) => write!(f, "~ set {set} becomes {}", set.scratch_name()),
+            Self::DestroyScratch(set) => write!(f, "- set {}", set.scratch_name()),
+            Self::AddMember(set, member) => {
+                write!(f, "+ set {set} member {}", member.entry)?;
+                member.mark.map_or(Ok(()), |mark| write!(f, " mark {mark}"))
+            }
             Self::DeleteMember(set, entry) => write!(f, "- set {set} member {entry}"),
             Self::AddService(service) => write!(f, "+ service {}", Described(service)),
             Self::SetService(service) => write!(f, "~ service {}", Described(service)),
@@ -181,6 +174,8 @@ impl fmt::Display for Bound<'_> {
 /// An op, and which virtual server is told if it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
+    /// When in a round.
+    pub phase: Phase,
     /// What is done.
     pub op: Op,
     /// For whom; `None` for leftovers and what belongs to the node.

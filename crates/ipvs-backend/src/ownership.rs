@@ -7,13 +7,14 @@
 //!   port is in one of our node-port sets on an address of this node, or whose address has a
 //!   route of ours. The sets outlive the process, so they tell it what an earlier one left, and
 //!   kube-proxy's sets have the same names and meaning;
+//! - an IPVS service keyed by a firewall mark of our range ([`crate::marks::MarkRange`]);
 //! - the chains of [`crate::rules`] and the jumps into them.
 //!
-//! Everything else is somebody else's and is never touched: other IPVS services, those keyed by a
-//! firewall mark among them, other sets, chains, rules, routes and addresses.
+//! Everything else is somebody else's and is never touched: other IPVS services, other sets, chains, rules, routes and addresses.
 
 use proxy_core::{Family, Protocol};
 
+use crate::marks::MarkRange;
 use crate::netlink::ipset::Entry;
 use crate::netlink::ipvs::ServiceId;
 use crate::object::Shared;
@@ -32,8 +33,11 @@ const FRONTENDS: [Purpose; 6] = [
 
 /// Whether an IPVS service is ours.
 #[must_use]
-pub fn owns(id: &ServiceId, observed: &Observed) -> bool {
-    let ServiceId::Address { protocol, address, port } = *id else { return false };
+pub fn owns(id: &ServiceId, observed: &Observed, marks: MarkRange) -> bool {
+    let (protocol, address, port) = match *id {
+        ServiceId::Address { protocol, address, port } => (protocol, address, port),
+        ServiceId::Fwmark { mark, .. } => return marks.contains(mark),
+    };
     let family = Family::of(address);
     let frontend = Entry::IpPort { address, protocol, port };
     let in_set = |purpose, entry: &Entry| observed.has_member(SetId { purpose, family }, entry);

@@ -7,16 +7,15 @@ use proxy_core::diff::{Change, diff};
 use proxy_core::{Family, Protocol, VirtualServerKey};
 
 use crate::ledger::{Ledger, Touched};
-use crate::netlink::ipset::Entry;
+use crate::netlink::ipset::{Entry, Member, SetSpec};
 use crate::netlink::ipvs::{Destination, ServiceId};
-use crate::object::{Shared, destinations, service};
-use crate::observe::{NodeIps, Observed, ObservedService};
-use crate::op::{Op, Step, vip_route};
+use crate::object::{Shared, WantedService, member};
+use crate::observe::{NodeIps, Observed, ObservedService, ObservedSet};
+use crate::op::{Op, Phase, Step, vip_route};
 use crate::set::{Purpose, SetId};
 
 /// The ops that bring everything in `touched` to what `ledger` wants. Those for urgent virtual
-/// servers come first, and within each of the two groups the order is that of
-/// [`crate::op::Phase`].
+/// servers come first, and within each of the two groups they are in the order of [`Phase`].
 #[must_use]
 pub fn plan(
     touched: &Touched,
@@ -26,84 +25,152 @@ pub fn plan(
 ) -> Vec<Step> {
     let mut steps = Vec::new();
     for (id, &server) in &touched.services {
-        let ops = service_ops(id, ledger, observed.services.get(id));
-        steps.extend(ops.into_iter().map(|op| Step { op, server }));
+        for op in service_ops(id, server, ledger, observed.services.get(id)) {
+            steps.push(Step { phase: phase(&op, ledger), op, server });
+        }
     }
     for (object, &server) in &touched.shared {
-        let ops = match *object {
-            Shared::Member(set, entry) => {
-                member_op(set, entry, ledger.wants(object), observed).into_iter().collect()
-            }
-            Shared::Vip(address) => vip_ops(address, ledger.wants(object), observed, node_ips),
-        };
-        steps.extend(ops.into_iter().map(|op| Step { op, server }));
+        for op in shared_ops(object, ledger, observed, node_ips) {
+            steps.push(Step { phase: phase(&op, ledger), op, server });
+        }
     }
     let is_urgent = |server: Option<VirtualServerKey>| {
         server.is_some_and(|server| touched.urgent.contains(&server))
     };
-    steps.sort_by_key(|step| (!is_urgent(step.server), step.op.phase()));
+    steps.sort_by_key(|step| (!is_urgent(step.server), step.phase));
     steps
 }
 
-/// The sets that are missing. They belong to no virtual server and come before everything.
+/// The ops after which every set of ours is there and fit for what is wanted of it:
+/// - one that is missing is created;
+/// - one of another type is removed and created anew, for no exchange is possible;
+/// - one without marks, or without room for its members, is rebuilt beside it and exchanged.
 #[must_use]
-pub fn missing_sets(observed: &Observed) -> Vec<Step> {
-    SetId::all()
-        .filter(|set| !observed.sets.contains_key(set))
-        .map(|set| Step { op: Op::CreateSet(set, set.spec()), server: None })
+pub fn set_steps(ledger: &Ledger, observed: &Observed) -> Vec<Step> {
+    let step = |op| Step { phase: Phase::Sets, op, server: None };
+    let ops = SetId::all().flat_map(|set| match observed.sets.get(&set) {
+        None => vec![Op::CreateSet(set, set.spec())],
+        Some(there) if there.spec.kind != set.spec().kind => {
+            vec![Op::DestroySet(set), Op::CreateSet(set, set.spec())]
+        }
+        Some(there) if is_fit(set, there, ledger) => vec![],
+        Some(there) => rebuild(set, there),
+    });
+    ops.map(step).collect()
+}
+
+fn is_fit(set: SetId, there: &ObservedSet, ledger: &Ledger) -> bool {
+    let wanted = set.spec();
+    let (room, wanted_room) = (there.spec.max_elements, wanted.max_elements);
+    let has_room = room >= wanted_room || ledger.members_of(set) <= room as usize;
+    there.spec.skbinfo == wanted.skbinfo && has_room
+}
+
+fn rebuild(set: SetId, there: &ObservedSet) -> Vec<Op> {
+    let spec = SetSpec { name: set.scratch_name(), ..set.spec() };
+    let fill = there.members.keys().map(|&entry| Op::FillScratch(set, entry.into()));
+    [Op::DestroyScratch(set), Op::CreateScratch(set, spec)]
+        .into_iter()
+        .chain(fill)
+        .chain([Op::SwapScratch(set), Op::DestroyScratch(set)])
         .collect()
 }
 
 /// Removes every set of ours that is there. Only possible once no rule refers to it.
 #[must_use]
 pub fn destroyed_sets(observed: &Observed) -> Vec<Step> {
-    observed.sets.keys().map(|&set| Step { op: Op::DestroySet(set), server: None }).collect()
+    let destroy =
+        |&set: &SetId| Step { phase: Phase::RemoveSets, op: Op::DestroySet(set), server: None };
+    observed.sets.keys().map(destroy).collect()
 }
 
-fn service_ops(id: &ServiceId, ledger: &Ledger, observed: Option<&ObservedService>) -> Vec<Op> {
-    let Some(server) = ledger.server(id) else {
-        return observed.map(|_| Op::DeleteService(*id)).into_iter().collect();
+fn service_ops(
+    id: &ServiceId,
+    server: Option<VirtualServerKey>,
+    ledger: &Ledger,
+    observed: Option<&ObservedService>,
+) -> Vec<Op> {
+    let Some(WantedService { service, destinations }) = ledger.wanted_service(id) else {
+        return unwanted_service_ops(id, server, ledger, observed);
     };
-    let wanted = service(server);
     let mut ops = Vec::new();
     match observed {
-        None => ops.push(Op::AddService(wanted)),
-        Some(observed) if observed.service != wanted => ops.push(Op::SetService(wanted)),
+        None => ops.push(Op::AddService(service)),
+        Some(observed) if observed.service != service => ops.push(Op::SetService(service)),
         Some(_) => {}
     }
     let there = observed.map_or(&[][..], |observed| &observed.destinations);
     let there = there.iter().map(|destination| (destination.id(), *destination));
-    let wanted = destinations(server).map(|destination| (destination.id(), destination));
-    ops.extend(diff(there, wanted).filter_map(|(_, change)| destination_op(id, change)));
+    let wanted = destinations.into_iter().map(|destination| (destination.id(), destination));
+    let drains = server.is_none_or(|key| drains(key.protocol));
+    ops.extend(diff(there, wanted).filter_map(|(_, change)| destination_op(id, change, drains)));
     ops
+}
+
+/// A service goes at once with its virtual server. One that was for inside clients only, while its
+/// virtual server stays, lets its connections end first.
+fn unwanted_service_ops(
+    id: &ServiceId,
+    server: Option<VirtualServerKey>,
+    ledger: &Ledger,
+    observed: Option<&ObservedService>,
+) -> Vec<Op> {
+    let Some(observed) = observed else { return Vec::new() };
+    let outlives_use = matches!(id, ServiceId::Fwmark { .. })
+        && !observed.destinations.is_empty()
+        && server.is_none_or(|key| ledger.server(&key).is_some() && drains(key.protocol));
+    if !outlives_use {
+        return vec![Op::DeleteService(*id)];
+    }
+    let busy = observed.destinations.iter().filter(|destination| destination.weight > 0);
+    busy.map(|&there| Op::SetDestination(*id, Destination { weight: 0, ..there })).collect()
 }
 
 /// - Wanted and missing: added. Wanted and different, weight 0 included: changed in place, which
 ///   cuts no connection.
-/// - Unwanted TCP: weight 0, so that its connections can end; who watches them removes it.
-/// - Unwanted UDP and SCTP: removed, or its flows would go on for ever.
-fn destination_op(id: &ServiceId, change: Change<Destination, Destination>) -> Option<Op> {
+/// - Unwanted, and its connections can end: weight 0, and who watches them removes it.
+/// - Unwanted otherwise: removed, or its flows would go on for ever.
+fn destination_op(
+    id: &ServiceId,
+    change: Change<Destination, Destination>,
+    drains: bool,
+) -> Option<Op> {
     match change {
         Change::Added(wanted) => Some(Op::AddDestination(*id, wanted)),
         Change::Kept(there, wanted) if there == wanted => None,
         Change::Kept(_, wanted) => Some(Op::SetDestination(*id, wanted)),
-        Change::Removed(there) if !drains(id) => Some(Op::DeleteDestination(*id, there.id())),
+        Change::Removed(there) if !drains => Some(Op::DeleteDestination(*id, there.id())),
         Change::Removed(there) if there.weight == 0 => None,
         Change::Removed(there) => Some(Op::SetDestination(*id, Destination { weight: 0, ..there })),
     }
 }
 
-/// Whether destinations of this service are drained before they go.
+/// Whether real servers of this protocol are drained before they go.
 #[must_use]
-pub const fn drains(id: &ServiceId) -> bool {
-    matches!(id, ServiceId::Address { protocol: Protocol::Tcp, .. })
+pub fn drains(protocol: Protocol) -> bool {
+    protocol == Protocol::Tcp
 }
 
-fn member_op(set: SetId, entry: Entry, wanted: bool, observed: &Observed) -> Option<Op> {
-    match (wanted, observed.has_member(set, &entry)) {
-        (true, false) => Some(Op::AddMember(set, entry)),
-        (false, true) => Some(Op::DeleteMember(set, entry)),
-        (true, true) | (false, false) => None,
+fn shared_ops(object: &Shared, ledger: &Ledger, observed: &Observed, node_ips: NodeIps) -> Vec<Op> {
+    let wanted = ledger.wants(object);
+    match *object {
+        Shared::Vip(address) => vip_ops(address, wanted, observed, node_ips),
+        Shared::Member(set, entry) => {
+            let mark = ledger.mark_of(set, &entry);
+            let is_unmarked = set.purpose == Purpose::InternalMark && mark.is_none();
+            let wanted = (wanted && !is_unmarked).then(|| member(entry, mark));
+            member_op(set, entry, wanted, observed).into_iter().collect()
+        }
+    }
+}
+
+fn member_op(set: SetId, entry: Entry, wanted: Option<Member>, observed: &Observed) -> Option<Op> {
+    let there = observed.sets.get(&set).and_then(|set| set.members.get(&entry));
+    match (wanted, there) {
+        (Some(wanted), Some(there)) if wanted.mark.map(|mark| mark.value) == *there => None,
+        (Some(wanted), _) => Some(Op::AddMember(set, wanted)),
+        (None, Some(_)) => Some(Op::DeleteMember(set, entry)),
+        (None, None) => None,
     }
 }
 
@@ -121,6 +188,53 @@ fn vip_ops(address: IpAddr, wanted: bool, observed: &Observed, node_ips: NodeIps
         (true, Some(_)) | (false, None) => None,
     };
     let set = SetId { purpose: Purpose::IpvsIps, family };
-    let member_op = member_op(set, Entry::Ip(address), wanted, observed);
+    let entry = Entry::Ip(address);
+    let member_op = member_op(set, entry, wanted.then(|| entry.into()), observed);
     route_op.into_iter().chain(member_op).collect()
+}
+
+fn phase(op: &Op, ledger: &Ledger) -> Phase {
+    match op {
+        Op::CreateSet(..)
+        | Op::CreateScratch(..)
+        | Op::FillScratch(..)
+        | Op::SwapScratch(_)
+        | Op::DestroyScratch(_) => Phase::Sets,
+        Op::AddMember(set, _) => adding_phase(set.purpose),
+        Op::DeleteMember(set, entry) => removing_phase(*set, *entry, ledger),
+        Op::AddService(_) | Op::SetService(_) => Phase::Services,
+        Op::SetDestination(_, Destination { weight: 0, .. }) | Op::DeleteDestination(..) => {
+            Phase::Drain
+        }
+        Op::AddDestination(..) | Op::SetDestination(..) => Phase::Destinations,
+        Op::AddRoute(_) | Op::ReplaceRoute { .. } => Phase::Bind,
+        Op::DeleteRoute(_) => Phase::Unbind,
+        Op::DeleteService(_) => Phase::RemoveServices,
+        Op::DestroySet(_) => Phase::RemoveSets,
+    }
+}
+
+const fn adding_phase(purpose: Purpose) -> Phase {
+    match purpose {
+        Purpose::IpvsIps
+        | Purpose::LoadBalancerFirewall
+        | Purpose::DropExternal
+        | Purpose::DropAll => Phase::Guard,
+        Purpose::InternalMark => Phase::Divert,
+        _ if purpose.keeps_source() => Phase::Keep,
+        _ => Phase::Members,
+    }
+}
+
+fn removing_phase(set: SetId, entry: Entry, ledger: &Ledger) -> Phase {
+    match set.purpose {
+        Purpose::IpvsIps | Purpose::LoadBalancerFirewall => Phase::Unguard,
+        Purpose::InternalMark | Purpose::DropExternal | Purpose::DropAll => Phase::Undivert,
+        purpose if purpose.keeps_source() => {
+            let masqueraded = purpose.masqueraded().map(|purpose| SetId { purpose, ..set });
+            let stays = masqueraded.is_some_and(|set| ledger.wants(&Shared::Member(set, entry)));
+            if stays { Phase::Unkeep } else { Phase::RemoveMembers }
+        }
+        _ => Phase::RemoveMembers,
+    }
 }

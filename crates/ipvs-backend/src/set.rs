@@ -82,6 +82,16 @@ sets! {
     /// Ports of health-check servers.
     HealthCheckNodePort "HEALTH-CHECK-NODE-PORT" Port
         "Kubernetes health check node port",
+    /// Frontends whose inside clients have real servers of their own, each with the mark that
+    /// leads to them.
+    InternalMark "INTERNAL-MARK" IpPortMark
+        "proxyd service ip + port with servers of its own for clients inside the cluster",
+    /// Frontends without a real server on this node for outside clients, who get no answer.
+    DropExternal "DROP-EXTERNAL" IpPort
+        "proxyd service ip + port without local endpoints for clients outside the cluster",
+    /// Frontends without a real server on this node for anybody, and nobody gets an answer.
+    DropAll "DROP-ALL" IpPort
+        "proxyd service ip + port without local endpoints",
     /// Addresses that are local to this node only because a Service has them.
     IpvsIps "IPVS-IPS" Ip
         "Addresses on the ipvs interface",
@@ -109,11 +119,34 @@ impl Purpose {
     }
 }
 
+impl Purpose {
+    /// Whether clients of its members keep their addresses.
+    #[must_use]
+    pub const fn keeps_source(self) -> bool {
+        self.masqueraded().is_some()
+    }
+
+    /// The set in which a frontend also is, or would be instead, when its clients are masqueraded.
+    #[must_use]
+    pub const fn masqueraded(self) -> Option<Self> {
+        match self {
+            Self::ExternalIpLocal => Some(Self::ExternalIp),
+            Self::LoadBalancerLocal => Some(Self::LoadBalancer),
+            Self::NodePortLocalTcp => Some(Self::NodePortTcp),
+            Self::NodePortLocalUdp => Some(Self::NodePortUdp),
+            Self::NodePortLocalSctp => Some(Self::NodePortSctp),
+            _ => None,
+        }
+    }
+}
+
 /// What a member is made of.
 #[derive(Clone, Copy)]
 enum Shape {
     Ip,
     IpPort,
+    /// With a mark for the packet.
+    IpPortMark,
     IpPortIp,
     IpPortNet,
     Port,
@@ -148,17 +181,30 @@ impl SetId {
         SetName::try_from(name.as_str()).expect("it is ASCII, not empty, and was cut to length")
     }
 
+    /// Name of a set that is built to replace it.
+    #[must_use]
+    pub fn scratch_name(self) -> SetName {
+        let name = match self.family {
+            Family::Ipv4 => "KUBE-PROXYD-SCRATCH",
+            Family::Ipv6 => "KUBE-6-PROXYD-SCRATCH",
+        };
+        SetName::try_from(name).expect("it is ASCII and short")
+    }
+
     /// How it is created.
     #[must_use]
     pub fn spec(self) -> SetSpec {
         let kind = match self.purpose.shape() {
             Shape::Ip => SetKind::HashIp(self.family),
-            Shape::IpPort => SetKind::HashIpPort(self.family),
+            Shape::IpPort | Shape::IpPortMark => SetKind::HashIpPort(self.family),
             Shape::IpPortIp => SetKind::HashIpPortIp(self.family),
             Shape::IpPortNet => SetKind::HashIpPortNet(self.family),
             Shape::Port => SetKind::BitmapPort,
         };
-        let spec = SetSpec::new(self.name(), kind);
+        let spec = match self.purpose.shape() {
+            Shape::IpPortMark => SetSpec::new(self.name(), kind).with_skbinfo(),
+            _ => SetSpec::new(self.name(), kind),
+        };
         match kind {
             SetKind::BitmapPort => spec,
             _ => SetSpec { max_elements: MAX_ELEMENTS, ..spec },

@@ -27,17 +27,71 @@
 //! the `conformance` feature has the suite that checks it. [`memory::MemoryBackend`] is the
 //! reference.
 //!
+//! # From an object of the API to a served address
+//!
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Instant;
 //!
-//! use proxy_core::api;
 //! use proxy_core::memory::MemoryBackend;
-//! use proxy_core::reconciler::{Reconciler, Schedule};
-//! use proxy_core::{Event, Interner, Model};
+//! use proxy_core::reconciler::{Outcome, Reconciler, Schedule};
+//! use proxy_core::{Event, Interner, Model, api};
 //!
-//! # fn main() {
-//! # }
+//! // Objects as the API spells them. With the feature `serde` they are read from JSON or YAML.
+//! let service = api::Service {
+//!     metadata: api::Metadata { name: Some("web".into()), ..Default::default() },
+//!     spec: api::ServiceSpec {
+//!         cluster_ip: Some("10.96.0.9".into()),
+//!         ports: vec![api::ServicePort { port: Some(80), ..Default::default() }],
+//!         ..Default::default()
+//!     },
+//!     ..Default::default()
+//! };
+//! let slice = |addresses: &[&str]| api::EndpointSlice {
+//!     metadata: api::Metadata {
+//!         name: Some("web-1".into()),
+//!         labels: [("kubernetes.io/service-name".into(), "web".into())].into(),
+//!         ..Default::default()
+//!     },
+//!     address_type: Some("IPv4".into()),
+//!     ports: vec![api::EndpointPort { port: Some(8080), ..Default::default() }],
+//!     endpoints: addresses
+//!         .iter()
+//!         .map(|&address| api::Endpoint { addresses: vec![address.into()], ..Default::default() })
+//!         .collect(),
+//! };
+//!
+//! // Parsing is the one door into the model. What is wrong with an object is said here.
+//! let mut names = Interner::new();
+//! let parsed = service.parse(&mut names);
+//! assert!(parsed.rejections.is_empty() && parsed.warnings.is_empty());
+//! let service = Event::Service(Arc::new(parsed.value.expect("it is valid")));
+//! let mut endpoints = |addresses: &[&str]| {
+//!     let parsed = slice(addresses).parse(&mut names);
+//!     Event::Slice(Arc::new(parsed.value.expect("it is valid")))
+//! };
+//!
+//! // The reconciler has no clock and no thread: it is told the time, and says when it is due.
+//! let now = Instant::now();
+//! let model = Model::new("node-1");
+//! let mut reconciler = Reconciler::new(MemoryBackend::default(), model, Schedule::default());
+//! reconciler.handle(service, now);
+//! reconciler.handle(endpoints(&["10.244.1.7"]), now);
+//! reconciler.start(); // The first lists are complete: the data plane may be told.
+//! let step = reconciler.step(now);
+//! assert!(matches!(step.outcome, Outcome::Resynced(_)));
+//!
+//! let served: Vec<_> = reconciler.backend().servers().values().collect();
+//! assert_eq!(served.len(), 1);
+//! assert_eq!(served[0].key.to_string(), "TCP 10.96.0.9:80");
+//! assert_eq!(served[0].internal.servers[0].to_string(), "10.244.1.7:8080");
+//!
+//! // An endpoint more: only what changes is sent, as one whole virtual server.
+//! reconciler.handle(endpoints(&["10.244.1.7", "10.244.2.3"]), now);
+//! let Outcome::Applied { delta, report } = reconciler.step(now).outcome else { panic!() };
+//! assert_eq!((delta.upserts.len(), delta.removals.len()), (1, 0));
+//! assert_eq!(delta.upserts[0].internal.servers.len(), 2);
+//! assert!(report.failed.is_empty(), "what is not listed as failed is in place");
 //! ```
 #![forbid(unsafe_code)]
 

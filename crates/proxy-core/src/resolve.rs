@@ -120,7 +120,8 @@ fn candidates<'a>(
 struct Pools {
     cluster: Pool,
     local: Pool,
-    leaving: Arc<[(IpAddr, NonZeroU16)]>,
+    /// For frontends with the cluster pool alone, the local one alone, and one for each audience.
+    unchosen: [Arc<[(IpAddr, NonZeroU16)]>; 3],
 }
 
 impl Pools {
@@ -138,16 +139,23 @@ impl Pools {
             servers: chosen.iter().map(|one| real_server(one, service, context.node)).collect(),
             when_empty,
         };
-        Self {
-            cluster: pool(cluster, WhenEmpty::Reject),
-            local: pool(local, if *any_usable { WhenEmpty::Drop } else { WhenEmpty::Reject }),
-            leaving: candidates
-                .iter()
-                .filter(|candidate| candidate.endpoint.conditions.terminating)
-                .map(|candidate| (candidate.endpoint.address, candidate.port))
-                .collect(),
-        }
+        let cluster = pool(cluster, WhenEmpty::Reject);
+        let local = pool(local, if *any_usable { WhenEmpty::Drop } else { WhenEmpty::Reject });
+        let unchosen = [[&cluster, &cluster], [&local, &local], [&local, &cluster]]
+            .map(|pools| unchosen(candidates, pools));
+        Self { cluster, local, unchosen }
     }
+}
+
+/// The endpoints that are in neither pool. All are sorted, so one walk finds them.
+fn unchosen(candidates: &[Candidate<'_>], pools: [&Pool; 2]) -> Arc<[(IpAddr, NonZeroU16)]> {
+    let mut chosen = pools.map(|pool| pool.servers.iter().map(RealServer::key).peekable());
+    let keys = candidates.iter().map(|candidate| (candidate.endpoint.address, candidate.port));
+    keys.filter(|key| {
+        let [one, two] = chosen.each_mut().map(|pool| pool.next_if_eq(key).is_some());
+        !one && !two
+    })
+    .collect()
 }
 
 pub(crate) fn has_external_frontend(service: &Service, port: &ServicePort, family: Family) -> bool {
@@ -216,10 +224,11 @@ fn virtual_server(
         FrontendKind::ClusterIp => service.internal_traffic_policy,
         _ => service.external_traffic_policy,
     };
-    let (external, internal) = match (policy, kind) {
-        (TrafficPolicy::Cluster, _) => (&pools.cluster, &pools.cluster),
-        (TrafficPolicy::Local, FrontendKind::ClusterIp) => (&pools.local, &pools.local),
-        (TrafficPolicy::Local, _) => (&pools.local, &pools.cluster),
+    let [by_cluster, by_local, by_both] = &pools.unchosen;
+    let (external, internal, unchosen) = match (policy, kind) {
+        (TrafficPolicy::Cluster, _) => (&pools.cluster, &pools.cluster, by_cluster),
+        (TrafficPolicy::Local, FrontendKind::ClusterIp) => (&pools.local, &pools.local, by_local),
+        (TrafficPolicy::Local, _) => (&pools.local, &pools.cluster, by_both),
     };
     Arc::new(VirtualServer {
         key: VirtualServerKey { address, protocol: port.protocol, port: number },
@@ -234,7 +243,7 @@ fn virtual_server(
         },
         external: external.clone(),
         internal: internal.clone(),
-        leaving: pools.leaving.clone(),
+        unchosen: unchosen.clone(),
         vip: vip(service, kind, address, context),
         source_address: match (kind, policy) {
             (FrontendKind::ClusterIp, _) => SourceAddress::MasqueradeOffCluster,

@@ -60,6 +60,7 @@ fn only_where_lists_differ_is_a_server_split() {
     assert!(split("A@n1 R, B@n2 R"));
     assert!(split("B@n2 R"), "outside clients get no answer, inside clients get B");
     assert!(!split("B@n2 U"), "every client is refused");
+    assert!(!split("A@n1 R, B@n1 R"), "everyone is served by both");
 }
 
 #[test]
@@ -208,6 +209,19 @@ fn one_address_of_one_service_is_one_frontend_of_the_first_kind() {
 }
 
 #[test]
+fn a_port_at_a_nodes_address_goes_before_another_ports_node_port() {
+    let model = model([service_event("np x=192.0.2.1 port=a:TCP:80:30080 port=b:TCP:30080:30081")]);
+    let expected = [
+        "TCP 10.96.0.9:80 ClusterIP default/web:a reject",
+        "TCP 10.96.0.9:30080 ClusterIP default/web:b reject",
+        "TCP 192.0.2.1:80 ExternalIP default/web:a reject",
+        "TCP 192.0.2.1:30080 ExternalIP default/web:b reject",
+        "TCP 192.0.2.1:30081 NodePort default/web:b reject",
+    ];
+    assert_eq!(servers(&model), expected);
+}
+
+#[test]
 fn frontends_of_one_port_share_one_pool() {
     let model = model([service_event("lb x v p"), slice_event("s1", "A R, B R")]);
     let servers = model.resolve(&key()).servers;
@@ -215,6 +229,7 @@ fn frontends_of_one_port_share_one_pool() {
     for server in &servers {
         assert!(Arc::ptr_eq(first, &server.external.servers));
         assert!(Arc::ptr_eq(first, &server.internal.servers));
+        assert!(Arc::ptr_eq(&servers[0].unchosen, &server.unchosen));
     }
 }
 

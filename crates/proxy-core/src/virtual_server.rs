@@ -63,9 +63,9 @@ pub struct VirtualServer {
     /// Who serves pods and nodes. The same pool as `external` unless a local traffic policy
     /// makes the two differ.
     pub internal: Pool,
-    /// Endpoints that are going away but still exist, sorted. A real server that left both pools
-    /// and stands here may finish its connections; one that does not is gone for good.
-    pub leaving: Arc<[(IpAddr, NonZeroU16)]>,
+    /// Endpoints that exist but are in neither pool, sorted. A real server that left the pools and
+    /// stands here may keep its connections; one that does not is gone for good.
+    pub unchosen: Arc<[(IpAddr, NonZeroU16)]>,
     /// Whether the address must be made local to this node.
     pub vip: Vip,
     /// Whether a client's source address must reach the real server unchanged.
@@ -83,7 +83,9 @@ impl VirtualServer {
     /// when there are none.
     #[must_use]
     pub fn split(&self) -> bool {
-        self.external != self.internal
+        let Self { external, internal, .. } = self;
+        external.servers != internal.servers
+            || (external.servers.is_empty() && external.when_empty != internal.when_empty)
     }
 
     /// Every real server of either audience, without duplicates, in order.

@@ -151,14 +151,11 @@ fn this_node(changes: &Changes, name: &str) -> Option<Arc<Node>> {
 }
 
 fn ipvs_config(args: &RunArgs, node: Option<&Node>, held: &[Held]) -> IpvsConfig {
-    let masquerade = if args.masquerade_all {
-        Masquerade::All
-    } else {
-        Masquerade::OffCluster(detector(&args.cluster_cidr, node))
-    };
+    let masquerade = if args.masquerade_all { Masquerade::All } else { Masquerade::OffCluster };
+    let detector = detector(&args.cluster_cidr, node);
     IpvsConfig {
         node_ips: node_ips(&args.node_ips, node, held),
-        rules: RuleConfig { masquerade, ..RuleConfig::default() },
+        rules: RuleConfig { masquerade, detector, ..RuleConfig::default() },
         ..IpvsConfig::default()
     }
 }

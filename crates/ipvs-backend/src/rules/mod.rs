@@ -18,6 +18,8 @@ pub use static_rules::{Detector, MarkBit, Masquerade, RuleConfig, static_rules};
 /// A table of the kernel's packet filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
+    /// Marks, before anything is decided by them.
+    Mangle,
     /// Address translation.
     Nat,
     /// Accept or not.
@@ -25,10 +27,14 @@ pub enum Table {
 }
 
 impl Table {
+    /// Every table with rules of ours.
+    pub const ALL: [Self; 3] = [Self::Mangle, Self::Nat, Self::Filter];
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Mangle => "mangle",
             Self::Nat => "nat",
             Self::Filter => "filter",
         }
@@ -98,6 +104,10 @@ pub enum Match {
     Marked(u32),
     /// These bits of the mark are not set.
     NotMarked(u32),
+    /// These parts of the packet are no member of the set.
+    NotInSet(SetId, &'static [Side]),
+    /// It came in through the interface; a `+` at the end matches any rest.
+    InInterface(String),
     /// The destination is an address of this node.
     DestinationIsLocal,
     /// The connection is new.
@@ -132,6 +142,8 @@ pub enum Target {
     Mark(u32),
     /// These bits of its mark are flipped.
     FlipMark(u32),
+    /// Its mark becomes what the set has for its destination address and port, if it has it.
+    MarkFromSet(SetId),
     /// Its source becomes this node's address on the way out, the port kept where possible.
     Masquerade,
     /// Its source becomes this node's address on the way out, the port chosen at random: the

@@ -32,6 +32,11 @@ fn render_match(condition: &Match) -> String {
             let sides: Vec<_> = sides.iter().map(|side| side_name(*side)).collect();
             format!("-m set --match-set {set} {}", sides.join(","))
         }
+        Match::NotInSet(set, sides) => {
+            let sides: Vec<_> = sides.iter().map(|side| side_name(*side)).collect();
+            format!("-m set ! --match-set {set} {}", sides.join(","))
+        }
+        Match::InInterface(name) => format!("-i {name}"),
         Match::Marked(mask) => format!("-m mark --mark {mask:#x}/{mask:#x}"),
         Match::NotMarked(mask) => format!("-m mark ! --mark {mask:#x}/{mask:#x}"),
         Match::DestinationIsLocal => "-m addrtype --dst-type LOCAL".to_owned(),
@@ -50,6 +55,7 @@ fn render_target(target: Target) -> String {
         Target::Reject(Family::Ipv6) => "REJECT --reject-with icmp6-port-unreachable".to_owned(),
         Target::Mark(mask) => format!("MARK --set-xmark {mask:#x}/{mask:#x}"),
         Target::FlipMark(mask) => format!("MARK --set-xmark {mask:#x}/0x0"),
+        Target::MarkFromSet(set) => format!("SET --map-set {set} dst,dst --map-mark"),
         Target::Masquerade => "MASQUERADE".to_owned(),
         Target::MasqueradeRandom => "MASQUERADE --random-fully".to_owned(),
     }

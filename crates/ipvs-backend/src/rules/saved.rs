@@ -23,7 +23,7 @@ pub fn restore_input(rules: &Rules, saved: &str) -> Option<(String, Vec<Differen
     let saved = Saved::parse(saved);
     let mut input = String::new();
     let mut differences = Vec::new();
-    for table in [Table::Nat, Table::Filter] {
+    for table in Table::ALL {
         let chains: Vec<_> = rules
             .chains
             .iter()
@@ -61,7 +61,7 @@ pub fn restore_input(rules: &Rules, saved: &str) -> Option<(String, Vec<Differen
 pub fn removal_input(rules: &Rules, saved: &str) -> Option<String> {
     let saved = Saved::parse(saved);
     let mut input = String::new();
-    for table in [Table::Nat, Table::Filter] {
+    for table in Table::ALL {
         let mut lines = String::new();
         for jump in rules.jumps.iter().filter(|jump| jump.table == table && saved.has_jump(jump)) {
             let append = render(jump.from, &jump.rule);

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use proxy_core::{Family, Protocol};
 
 use super::{Chain, Jump, Match, Rule, Rules, Side, Table, Target};
+use crate::marks::MarkRange;
 use crate::set::{Purpose, SetId};
 
 /// What the rules depend on.
@@ -13,6 +14,10 @@ pub struct RuleConfig {
     pub mark_bit: MarkBit,
     /// Whose connections to cluster IPs are masqueraded.
     pub masquerade: Masquerade,
+    /// How pods are told from clients outside the cluster.
+    pub detector: Detector,
+    /// The marks that lead inside clients to servers of their own.
+    pub marks: MarkRange,
 }
 
 /// A bit of a packet's mark, 0 to 31.
@@ -41,22 +46,17 @@ impl Default for MarkBit {
 }
 
 /// Whose connections to cluster IPs get this node's address as their source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Masquerade {
+    /// Those of clients that are no pods.
+    #[default]
+    OffCluster,
     /// Everybody's.
     All,
-    /// Those of clients that are no pods of this node's.
-    OffCluster(Detector),
-}
-
-impl Default for Masquerade {
-    fn default() -> Self {
-        Self::OffCluster(Detector::Unknown)
-    }
 }
 
 /// How a pod is told from other clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Detector {
     /// By its address, a network a family. Without one for a family nobody is masqueraded there.
     Networks {
@@ -67,22 +67,34 @@ pub enum Detector {
     },
     /// By the interface it comes through; a `+` at the end matches any rest.
     Interface(String),
-    /// It cannot be told. Nobody is masqueraded: a pod would lose its address to its peers.
+    /// It cannot be told. No cluster IP's client is masqueraded, for a pod would lose its address
+    /// to its peers; and only the node itself counts as inside the cluster.
+    #[default]
     Unknown,
 }
 
 impl Detector {
+    fn a_pod(&self, family: Family) -> Option<Match> {
+        match self {
+            Self::Networks { .. } => self.network(family).map(Match::Source),
+            Self::Interface(name) => Some(Match::InInterface(name.clone())),
+            Self::Unknown => None,
+        }
+    }
+
     fn not_a_pod(&self, family: Family) -> Option<Match> {
         match self {
-            Self::Networks { ipv4, ipv6 } => {
-                let network = match family {
-                    Family::Ipv4 => ipv4,
-                    Family::Ipv6 => ipv6,
-                };
-                network.map(Match::NotSource)
-            }
+            Self::Networks { .. } => self.network(family).map(Match::NotSource),
             Self::Interface(name) => Some(Match::NotInInterface(name.clone())),
             Self::Unknown => None,
+        }
+    }
+
+    const fn network(&self, family: Family) -> Option<IpNet> {
+        match (self, family) {
+            (Self::Networks { ipv4, .. }, Family::Ipv4) => *ipv4,
+            (Self::Networks { ipv6, .. }, Family::Ipv6) => *ipv6,
+            _ => None,
         }
     }
 }
@@ -96,10 +108,12 @@ const ONE: &[Side] = &[Side::Destination];
 #[must_use]
 pub fn static_rules(family: Family, config: &RuleConfig) -> Rules {
     let chain = |table, name, rules| Chain { table, name, rules };
-    let (nat, filter) = (Table::Nat, Table::Filter);
+    let (mangle, nat, filter) = (Table::Mangle, Table::Nat, Table::Filter);
     Rules {
         family,
         chains: vec![
+            chain(mangle, "KUBE-IPVS-PREROUTING", arriving(family, config)),
+            chain(mangle, "KUBE-IPVS-OUTPUT", leaving(family)),
             chain(nat, "KUBE-SERVICES", services(family, config)),
             chain(nat, "KUBE-LOAD-BALANCER", load_balancer(family)),
             chain(nat, "KUBE-NODE-PORT", node_ports(family)),
@@ -112,6 +126,8 @@ pub fn static_rules(family: Family, config: &RuleConfig) -> Rules {
             chain(filter, "KUBE-IPVS-FILTER", access(family)),
         ],
         jumps: vec![
+            jump(mangle, "PREROUTING", "KUBE-IPVS-PREROUTING", "proxyd audiences"),
+            jump(mangle, "OUTPUT", "KUBE-IPVS-OUTPUT", "proxyd audiences"),
             jump(nat, "OUTPUT", "KUBE-SERVICES", "kubernetes service portals"),
             jump(nat, "PREROUTING", "KUBE-SERVICES", "kubernetes service portals"),
             jump(nat, "POSTROUTING", "KUBE-POSTROUTING", "kubernetes postrouting rules"),
@@ -142,6 +158,48 @@ fn in_set(family: Family, purpose: Purpose, sides: &'static [Side]) -> Match {
     Match::InSet(SetId { purpose, family }, sides)
 }
 
+/// Packets from pods and from outside, before routing: pods are led to the servers for inside
+/// clients where there are such, and new clients that a local traffic policy leaves without a
+/// server get no answer.
+fn arriving(family: Family, config: &RuleConfig) -> Vec<Rule> {
+    let divert = |pod| rule([pod], Target::MarkFromSet(internal_mark(family)));
+    let mut rules: Vec<_> = config.detector.a_pod(family).map(divert).into_iter().collect();
+    rules.push(rule(
+        [
+            Match::NotMarked(config.marks.sign()),
+            Match::New,
+            in_set(family, Purpose::DropExternal, BOTH),
+        ],
+        Target::Drop,
+    ));
+    rules.push(nobody(family));
+    rules
+}
+
+/// The node's own packets, before IPVS sees them. They never pass the chain in which others'
+/// sources are judged, so theirs are judged here.
+fn leaving(family: Family) -> Vec<Rule> {
+    let source = SetId { purpose: Purpose::LoadBalancerSource, family };
+    let not_admitted = [
+        Match::New,
+        in_set(family, Purpose::LoadBalancerFirewall, BOTH),
+        Match::NotInSet(source, FROM),
+    ];
+    vec![
+        rule([], Target::MarkFromSet(internal_mark(family))),
+        rule(not_admitted, Target::Drop),
+        nobody(family),
+    ]
+}
+
+const fn internal_mark(family: Family) -> SetId {
+    SetId { purpose: Purpose::InternalMark, family }
+}
+
+fn nobody(family: Family) -> Rule {
+    rule([Match::New, in_set(family, Purpose::DropAll, BOTH)], Target::Drop)
+}
+
 /// Traffic to any frontend, from outside or from the node, before IPVS sees it. It decides who is
 /// masqueraded, and ends here with ACCEPT so that no later rule translates it first.
 fn services(family: Family, config: &RuleConfig) -> Vec<Rule> {
@@ -155,8 +213,8 @@ fn services(family: Family, config: &RuleConfig) -> Vec<Rule> {
     };
     let masqueraded = match &config.masquerade {
         Masquerade::All => Some(cluster_ip(None)),
-        Masquerade::OffCluster(detector) => {
-            detector.not_a_pod(family).map(|not_a_pod| cluster_ip(Some(not_a_pod)))
+        Masquerade::OffCluster => {
+            config.detector.not_a_pod(family).map(|not_a_pod| cluster_ip(Some(not_a_pod)))
         }
     };
     let accept = |purpose| rule([in_set(family, purpose, BOTH)], Target::Accept);

@@ -33,7 +33,7 @@ pub(super) fn server(capabilities: &Capabilities, number: u16) -> VirtualServer 
         admission: Admission::Anyone,
         external: pool.clone(),
         internal: pool,
-        leaving: Arc::new([]),
+        unchosen: Arc::new([]),
         vip: vip(kind),
         source_address: source_address(kind),
         health_check_port: None,

@@ -11,7 +11,7 @@ use crate::{
 /// The part of a virtual server that [`Inspect`](crate::Inspect) must read back as it was asked
 /// for. Not in it, because a data plane need not know it:
 /// - where the server comes from, its kind, priority, health-check port and drain limit;
-/// - where real servers run, and which of the cluster's endpoints are leaving;
+/// - where real servers run, and which endpoints were not chosen;
 /// - weights under schedulers without weights, and flags of schedulers that have none;
 /// - what an empty pool answers, and how addresses are bound and masqueraded: these are proved by
 ///   packets, not by reading back.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::objects::{drops, history, outcome};
 use crate::test_support::NODE;
 use crate::{
-    Endpoint, EndpointSlice, Family, FrontendKind, Locality, Model, Pool, RealServer,
+    Endpoint, EndpointSlice, Family, FrontendKind, Locality, Model, Pool, RealServer, SlicePort,
     TrafficPolicy, VirtualServer,
 };
 
@@ -63,6 +63,28 @@ proptest! {
         }
     }
 
+    /// Of every endpoint that exists it is said what becomes of it: it is in a pool, or unchosen.
+    #[test]
+    fn an_endpoint_is_chosen_or_unchosen(history in history(40)) {
+        let (model, state) = outcome(&history);
+        for server in state.iter() {
+            let chosen = server.real_servers().map(RealServer::key);
+            let mut told: Vec<_> = chosen.chain(server.unchosen.iter().copied()).collect();
+            told.sort_unstable();
+            let mut existing: Vec<_> = slices(&model, server)
+                .flat_map(|slice| {
+                    let ports = slice.ports.iter().filter(|port| serves(port, server));
+                    ports.flat_map(|port| {
+                        slice.endpoints.iter().map(|endpoint| (endpoint.address, port.port))
+                    })
+                })
+                .collect();
+            existing.sort_unstable();
+            existing.dedup();
+            prop_assert_eq!(told, existing, "{:?}", server);
+        }
+    }
+
     #[test]
     fn pools_are_sorted_without_duplicates_and_of_one_family(history in history(40)) {
         let (_, state) = outcome(&history);
@@ -74,8 +96,8 @@ proptest! {
             }
             let both: Vec<_> = server.real_servers().map(RealServer::key).collect();
             prop_assert!(both.is_sorted_by(|one, two| one < two));
-            let leaving: &[(IpAddr, NonZeroU16)] = &server.leaving;
-            prop_assert!(leaving.is_sorted_by(|one, two| one < two));
+            let unchosen: &[(IpAddr, NonZeroU16)] = &server.unchosen;
+            prop_assert!(unchosen.is_sorted_by(|one, two| one < two));
         }
     }
 }
@@ -96,14 +118,15 @@ fn entries<'a>(
     real: &'a RealServer,
 ) -> impl Iterator<Item = &'a Endpoint> {
     let offers = move |slice: &&EndpointSlice| {
-        slice.ports.iter().any(|port| {
-            port.name == server.origin.port
-                && port.protocol == server.key.protocol
-                && port.port == real.port
-        })
+        slice.ports.iter().any(|port| serves(port, server) && port.port == real.port)
     };
     slices(model, server)
         .filter(offers)
         .flat_map(|slice| &slice.endpoints)
         .filter(|endpoint| endpoint.address == real.address)
+}
+
+/// Whether a slice's port is for the virtual server.
+fn serves(port: &SlicePort, server: &VirtualServer) -> bool {
+    port.name == server.origin.port && port.protocol == server.key.protocol
 }

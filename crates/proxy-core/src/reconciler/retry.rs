@@ -87,3 +87,32 @@ impl Retries {
         self.attempts.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::test_support::at;
+
+    #[test]
+    fn several_objects_of_one_server_fail_once() {
+        let (mut retries, now) = (Retries::new(Backoff::default()), Instant::now());
+        let milliseconds = |number| now + Duration::from_millis(number);
+        let key = at("10.96.0.1");
+        for _ in 0..3 {
+            retries.failed(key, now);
+        }
+        assert_eq!((retries.len(), retries.due()), (1, Some(milliseconds(100))));
+        retries.failed(key, milliseconds(50));
+        assert_eq!(retries.due(), Some(milliseconds(100)), "a failure does not put the next off");
+        assert_eq!(retries.take_due(milliseconds(100)), [key]);
+        assert_eq!(retries.take_due(milliseconds(100)), []);
+        for _ in 0..3 {
+            retries.failed(key, milliseconds(100));
+        }
+        assert_eq!(retries.due(), Some(milliseconds(300)));
+        retries.forget(&key);
+        assert_eq!((retries.len(), retries.due()), (0, None));
+    }
+}

@@ -239,7 +239,7 @@ pub(crate) fn server(origin: &str, kind: FrontendKind, at: &str, servers: &str) 
         admission: Admission::Anyone,
         external: pool.clone(),
         internal: pool,
-        leaving: Arc::new([]),
+        unchosen: Arc::new([]),
         vip: Vip::Bind,
         source_address: SourceAddress::MasqueradeOffCluster,
         health_check_port: None,
