@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use proxy_core::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure, Family,
-    ObjectError, Report, VirtualServerKey,
+    Maintenance, ObjectError, Report, VirtualServerKey,
 };
 
 use crate::drain::{Cause, DrainPolicy, Drains};
@@ -165,10 +165,8 @@ impl IpvsBackend {
         drift.extend(rules);
         let steps = plan(&touched, &self.ledger, &self.observed, self.config.node_ips);
         drift.extend(steps.iter().map(|step| drift_of(&step.op)));
-        let Report { failed, changes, .. } = self.carry_out(&steps)?;
-        report.failed.extend(failed);
+        report.merge(self.carry_out(&steps)?);
         report.failed.extend(no_mark_left(&touched));
-        report.changes += changes;
         self.drains.clear();
         self.watch_drains(touched.services.keys());
         Ok((report, drift))
@@ -388,7 +386,8 @@ impl Backend for IpvsBackend {
         Ok(Report { drift, ..report })
     }
 
-    fn maintain(&mut self, now: Instant) -> Result<Option<Instant>, BackendError> {
+    fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
+        let mut report = Report::default();
         for id in self.drains.due(now) {
             let statuses = self.kernel.destinations(&id).map_err(|source| BackendError::Io {
                 attempt: format!("count the connections of {id}"),
@@ -396,11 +395,10 @@ impl Backend for IpvsBackend {
             })?;
             let ended = self.drains.look(&id, &statuses, now);
             let steps = self.end_drains(id, &ended);
-            // What could not be removed drains on and is tried again at the next look.
-            let _ = self.carry_out(&steps)?;
+            report.merge(self.carry_out(&steps)?);
             self.watch_drains([&id]);
         }
-        Ok(self.drains.next(now))
+        Ok(Maintenance { report, next: self.drains.next(now) })
     }
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {
@@ -414,9 +412,7 @@ impl Backend for IpvsBackend {
         self.remove_rules(&mut report);
         let mut leftovers = self.draining_services();
         leftovers.extend(destroyed_sets(&self.observed));
-        let Report { failed, changes, .. } = self.carry_out(&leftovers)?;
-        report.failed.extend(failed);
-        report.changes += changes;
+        report.merge(self.carry_out(&leftovers)?);
         Ok(report)
     }
 }

@@ -120,6 +120,7 @@ impl Iptables {
 }
 
 /// Runs a program. Returns what it printed.
+#[expect(clippy::disallowed_methods, reason = "the one program this crate runs")]
 fn run(program: &str, arguments: &[&str], input: &str) -> io::Result<String> {
     let with_name =
         |error: io::Error| io::Error::new(error.kind(), format!("run {program}: {error}"));

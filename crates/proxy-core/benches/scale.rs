@@ -4,6 +4,7 @@
 //! and decide everything, per event; what the state weighs, per endpoint; and what one change of
 //! one slice costs from event to delta, which must not grow with the cluster. Decoding JSON and
 //! programming a data plane are not in it.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and the machine")]
 #![expect(clippy::print_stdout, reason = "it is a program that prints")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -100,7 +101,7 @@ fn change(reconciler: &mut Reconciler<Nowhere>, event: Event) -> Duration {
                 assert_eq!(delta.len(), 1);
                 return start.elapsed();
             }
-            Outcome::Maintained => {}
+            Outcome::Maintained(_) => {}
             other => panic!("unexpected: {other:?}"),
         }
     }

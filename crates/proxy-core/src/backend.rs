@@ -50,13 +50,14 @@ pub trait Backend: Send {
         self.resync(desired)
     }
 
-    /// Does what is due at `now` (ends drained connections, say); returns when to be called next.
+    /// Does what is due at `now`: ends drained connections, looks at a part of what is too much to
+    /// read at once. Says when to be called next.
     ///
     /// # Errors
     /// When the state of the data plane is not known afterwards.
-    fn maintain(&mut self, now: Instant) -> Result<Option<Instant>, BackendError> {
+    fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
         let _ = now;
-        Ok(None)
+        Ok(Maintenance::default())
     }
 
     /// Removes everything this backend owns; also on a fresh value, also twice.
@@ -86,7 +87,7 @@ macro_rules! forward {
                 (**self).audit(desired)
             }
 
-            fn maintain(&mut self, now: Instant) -> Result<Option<Instant>, BackendError> {
+            fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
                 (**self).maintain(now)
             }
 
@@ -126,6 +127,26 @@ pub struct Report {
     pub drift: Vec<Drift>,
     /// How many objects of the data plane were created, changed or removed.
     pub changes: usize,
+}
+
+impl Report {
+    /// Adds what another report says.
+    pub fn merge(&mut self, other: Self) {
+        let Self { failed, drift, changes } = other;
+        self.failed.extend(failed);
+        self.drift.extend(drift);
+        self.changes += changes;
+    }
+}
+
+/// What a backend did by itself, and when it has something to do next.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Maintenance {
+    /// What was done.
+    pub report: Report,
+    /// When to call again; `None` until something else was asked.
+    pub next: Option<Instant>,
 }
 
 /// An object that could not be brought to its state.

@@ -21,7 +21,7 @@ pub struct EndpointSlice {
     /// The ports that each endpoint has.
     pub ports: Vec<SlicePort>,
     /// The endpoints.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Box<[Endpoint]>,
 }
 
 impl EndpointSlice {

@@ -94,6 +94,10 @@
 //! assert!(report.failed.is_empty(), "what is not listed as failed is in place");
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "a simulated clock begins at some real instant")
+)]
 
 pub mod api;
 mod backend;
@@ -121,8 +125,8 @@ mod test_support;
 mod virtual_server;
 
 pub use backend::{
-    Backend, BackendError, Capabilities, Drift, DriftKind, Failure, Feature, Inspect, ObjectError,
-    Report,
+    Backend, BackendError, Capabilities, Drift, DriftKind, Failure, Feature, Inspect, Maintenance,
+    ObjectError, Report,
 };
 pub use endpoint::{Conditions, Endpoint, EndpointSlice, Hints, SliceKey, SlicePort};
 pub use model::{Event, Model};

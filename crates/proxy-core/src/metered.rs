@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Backend, BackendError, Capabilities, Delta, DesiredState, Report};
+use crate::{Backend, BackendError, Capabilities, Delta, DesiredState, Maintenance, Report};
 
 /// Wraps a backend and measures it. The clock is an argument, like everywhere in this crate.
 pub struct Metered<B> {
@@ -115,8 +115,10 @@ impl<B: Backend> Backend for Metered<B> {
         Ok(self.count(report))
     }
 
-    fn maintain(&mut self, now: Instant) -> Result<Option<Instant>, BackendError> {
-        self.timed(|meter| &mut meter.maintains, |it| it.maintain(now))
+    fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
+        let Maintenance { report, next } =
+            self.timed(|meter| &mut meter.maintains, |it| it.maintain(now))?;
+        Ok(Maintenance { report: self.count(report), next })
     }
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {

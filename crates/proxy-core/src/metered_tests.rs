@@ -37,7 +37,7 @@ fn calls_are_counted_and_timed_and_their_reports_added_up() {
     assert_eq!(metered.apply(&delta).unwrap().failed.len(), 1);
     metered.backend_mut().fail(Fault::Before);
     assert!(metered.apply(&delta).is_err());
-    assert_eq!(metered.maintain(*BEGIN).unwrap(), None);
+    assert_eq!(metered.maintain(*BEGIN).unwrap().next, None);
 
     let seconds = Duration::from_secs;
     let expected = Meter {

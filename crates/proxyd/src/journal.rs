@@ -26,10 +26,11 @@ impl Journal {
             say_parked(parked);
         }
         match &step.outcome {
-            Outcome::Idle | Outcome::Maintained => {}
+            Outcome::Idle => {}
             Outcome::Applied { delta, report } => self.applied(delta, report, took),
             Outcome::Resynced(report) => self.resynced(report, took),
             Outcome::Audited(report) => self.audited(report, took),
+            Outcome::Maintained(report) => self.maintained(report),
             Outcome::Failed(error) => self.failed(error),
         }
     }
@@ -64,10 +65,13 @@ impl Journal {
     fn audited(&mut self, report: &Report, took: Duration) {
         self.recovered();
         debug!(drift = report.drift.len(), took = ?took, "audited");
-        for drift in &report.drift {
-            warn!("drift mended: {drift}");
-        }
+        say_drift(report);
         self.solved(|_| true, &report.failed);
+        self.say_failures(&report.failed);
+    }
+
+    fn maintained(&mut self, report: &Report) {
+        say_drift(report);
         self.say_failures(&report.failed);
     }
 
@@ -106,6 +110,12 @@ impl Journal {
             }
             !is_solved
         });
+    }
+}
+
+fn say_drift(report: &Report) {
+    for drift in &report.drift {
+        warn!("drift mended: {drift}");
     }
 }
 

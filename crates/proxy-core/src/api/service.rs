@@ -4,6 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use super::findings::{Findings, given};
 use super::{Metadata, Parsed, ServiceSpec, addresses, cluster_ips, ports, ranges, text, tuning};
+use crate::policy::is_externally_accessible;
 use crate::{
     Interner, Name, ObjectRef, Service, ServiceKey, ServiceKind, SessionAffinity, TrafficPolicy,
 };
@@ -157,7 +158,7 @@ fn external_traffic_policy(
 ) -> TrafficPolicy {
     let field = "spec.externalTrafficPolicy";
     let policy = policy(field, spec.external_traffic_policy.as_deref(), findings);
-    let reachable = kind != ServiceKind::ClusterIp || !spec.external_ips.is_empty();
+    let reachable = is_externally_accessible(kind, spec.external_ips.len());
     if policy == TrafficPolicy::Local && !reachable {
         findings.warn(format!(
             "{field} Local has no effect: the Service is not reachable from outside"

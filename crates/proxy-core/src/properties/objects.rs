@@ -182,7 +182,7 @@ fn a_slice() -> impl Strategy<Value = EndpointSlice> {
                         port: number(port),
                     })
                     .collect(),
-                endpoints,
+                endpoints: endpoints.into(),
             }
         },
     )

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::{
-    Backend, BackendError, Delta, DesiredState, Event, Failure, Model, ObjectError, Report,
-    ServiceKey, VirtualServerKey,
+    Backend, BackendError, Delta, DesiredState, Event, Failure, Maintenance, Model, ObjectError,
+    Report, ServiceKey, VirtualServerKey,
 };
 
 use dirty::Dirty;
@@ -92,7 +92,7 @@ pub enum Outcome {
     /// The periodic comparison was made.
     Audited(Report),
     /// The backend did what was due by itself.
-    Maintained,
+    Maintained(Report),
     /// Nothing can be said about single objects; a resync follows.
     Failed(BackendError),
 }
@@ -291,9 +291,10 @@ impl<B: Backend> Reconciler<B> {
 
     fn run_maintenance(&mut self, now: Instant) -> Outcome {
         match self.backend.maintain(now) {
-            Ok(next) => {
+            Ok(Maintenance { report, next }) => {
+                self.note_failures(&report.failed, 0, now);
                 self.maintenance_due = next;
-                Outcome::Maintained
+                Outcome::Maintained(report)
             }
             Err(error) => {
                 self.resync = self.later(now, 0, Cause::Uncertain);

@@ -123,7 +123,7 @@ pub(crate) fn slice(header: &str, text: &str) -> EndpointSlice {
         service: "web".into(),
         family: Family::Ipv4,
         ports: Vec::new(),
-        endpoints: Vec::new(),
+        endpoints: Box::new([]),
     };
     for word in words {
         match word.split_once('=') {
@@ -140,7 +140,7 @@ pub(crate) fn slice(header: &str, text: &str) -> EndpointSlice {
         let (name, port) = ("".into(), number(8080));
         slice.ports.push(SlicePort { name, protocol: Protocol::Tcp, port });
     }
-    slice.endpoints = endpoints(text, slice.family);
+    slice.endpoints = endpoints(text, slice.family).into();
     slice
 }
 

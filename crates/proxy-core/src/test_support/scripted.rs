@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use crate::memory::MemoryBackend;
 use crate::{
-    Backend, BackendError, Capabilities, Delta, DesiredState, Failure, Feature, ObjectError,
-    Report, Scheduler, VirtualServerKey,
+    Backend, BackendError, Capabilities, Delta, DesiredState, Failure, Feature, Maintenance,
+    ObjectError, Report, Scheduler, VirtualServerKey,
 };
 
 /// Wraps a [`MemoryBackend`]; what it is told to say, it says on top.
@@ -63,12 +63,13 @@ impl Backend for Scripted {
         Ok(self.amend(report))
     }
 
-    fn maintain(&mut self, _now: Instant) -> Result<Option<Instant>, BackendError> {
+    fn maintain(&mut self, _now: Instant) -> Result<Maintenance, BackendError> {
         if std::mem::take(&mut self.fail_maintenance) {
             let source = io::Error::other("injected fault");
             return Err(BackendError::Io { attempt: "read counters".to_owned(), source });
         }
-        Ok(self.maintenance.pop_front().flatten())
+        let next = self.maintenance.pop_front().flatten();
+        Ok(Maintenance { next, ..Maintenance::default() })
     }
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {

@@ -102,7 +102,7 @@ fn show_step(step: &Step) -> Option<String> {
         Outcome::Audited(report) => {
             format!("audited, {} changes{}", report.changes, show_report(report))
         }
-        Outcome::Maintained => "maintained".to_owned(),
+        Outcome::Maintained(_) => "maintained".to_owned(),
         Outcome::Failed(error) => format!("failed to {error}"),
     };
     for parked in &step.parked {

@@ -9,8 +9,8 @@ use std::time::Instant;
 use crate::memory::MemoryBackend;
 use crate::{
     Admission, Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure,
-    Family, FrontendKind, Inspect, ObjectError, Protocol, RealServer, Report, Resolution,
-    Scheduler, SchedulerFlags, VirtualServer, VirtualServerKey,
+    Family, FrontendKind, Inspect, Maintenance, ObjectError, Protocol, RealServer, Report,
+    Resolution, Scheduler, SchedulerFlags, VirtualServer, VirtualServerKey,
 };
 
 macro_rules! faults {
@@ -282,13 +282,15 @@ impl Backend for Faulty<'_> {
         Ok(report)
     }
 
-    fn maintain(&mut self, now: Instant) -> Result<Option<Instant>, BackendError> {
+    fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
         match self.fault {
             Fault::MaintainsTooMuch => self.plane.tamper(|servers| servers.clear()),
-            Fault::MaintainsForEver => return Ok(Some(now)),
+            Fault::MaintainsForEver => {
+                return Ok(Maintenance { next: Some(now), ..Maintenance::default() });
+            }
             _ => {}
         }
-        Ok(None)
+        Ok(Maintenance::default())
     }
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {
