@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use proxy_core::BackendError;
+use proxy_core::{BackendError, Family};
 
+use crate::iptables::Iptables;
 use crate::netlink::ipset::{self, Ipset, SetError};
 use crate::netlink::ipvs::{self, DestinationStatus, Ipvs, OpenError, ServiceId};
 use crate::netlink::route::{self, Route};
@@ -15,7 +16,8 @@ use crate::{DUMMY_DEVICE, ROUTE_PROTOCOL};
 /// Requests to the kernel and readings of it. An outer error means that nothing is known about
 /// the single requests.
 pub trait Kernel: Send {
-    /// Reads everything that is ours or stands in our way.
+    /// Reads everything that is ours or stands in our way, save the destinations of services,
+    /// which take a dump for each.
     ///
     /// # Errors
     /// When a dump could not be read to its end.
@@ -44,11 +46,29 @@ pub trait Kernel: Send {
     /// # Errors
     /// When answers were lost.
     fn route(&mut self, requests: &[route::Request]) -> io::Result<Vec<Result<(), Errno>>>;
+
+    /// The packet filter's rules of all tables, as `iptables-save` shows them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn saved_rules(&mut self, family: Family) -> io::Result<String>;
+
+    /// Makes the packet filter's rules what they should be: `input` gives, for the rules that are
+    /// there, what `iptables-restore --noflush` must be told, if anything.
+    ///
+    /// # Errors
+    /// When they cannot be read or loaded.
+    fn change_rules(
+        &mut self,
+        family: Family,
+        input: &mut dyn FnMut(&str) -> Option<String>,
+    ) -> io::Result<()>;
 }
 
 /// The kernel of the network namespace in which this was opened, over netlink.
 #[derive(Debug)]
 pub struct Netlink {
+    iptables: Iptables,
     ipvs: Ipvs,
     ipset: Ipset,
     route: Route,
@@ -65,6 +85,7 @@ impl Netlink {
             source,
         };
         Ok(Self {
+            iptables: Iptables::detect()?,
             ipvs: Ipvs::open(traffic.clone()).map_err(missing)?,
             ipset: Ipset::open(traffic.clone()).map_err(|error| attempt("ipset", error))?,
             route: Route::open(traffic.clone()).map_err(|error| attempt("routes", error))?,
@@ -117,6 +138,28 @@ impl Kernel for Netlink {
     fn route(&mut self, requests: &[route::Request]) -> io::Result<Vec<Result<(), Errno>>> {
         self.route.run(requests)
     }
+
+    fn saved_rules(&mut self, family: Family) -> io::Result<String> {
+        self.iptables.save(family)
+    }
+
+    fn change_rules(
+        &mut self,
+        family: Family,
+        input: &mut dyn FnMut(&str) -> Option<String>,
+    ) -> io::Result<()> {
+        loop {
+            let saved = self.iptables.save(family)?;
+            let Some(input) = input(&saved) else { break };
+            match self.iptables.restore(family, &input) {
+                Ok(()) => break,
+                Err(error) if !self.iptables.try_next() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        self.iptables.prove();
+        Ok(())
+    }
 }
 
 impl Netlink {
@@ -153,13 +196,8 @@ impl Netlink {
 
     fn observe_services(&mut self, observed: &mut Observed) -> io::Result<()> {
         for status in self.ipvs.services()? {
-            let id = status.service.id;
-            let statuses = self.destinations(&id)?;
-            let mut destinations: Vec<_> =
-                statuses.into_iter().map(|status| status.destination).collect();
-            destinations.sort_unstable_by_key(ipvs::Destination::id);
-            let service = ObservedService { service: status.service, destinations };
-            observed.services.insert(id, service);
+            let service = ObservedService { service: status.service, destinations: Vec::new() };
+            observed.services.insert(status.service.id, service);
         }
         Ok(())
     }

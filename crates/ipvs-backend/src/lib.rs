@@ -37,7 +37,7 @@ pub mod rules;
 pub mod set;
 pub mod sysctl;
 
-pub use backend::{IpvsBackend, IpvsConfig};
+pub use backend::{AuditPace, IpvsBackend, IpvsConfig};
 pub use observe::NodeIps;
 
 /// Marks our routes: the protocol number they carry (`ip route show table local proto 153`).

@@ -1,0 +1,444 @@
+//! [`IpvsBackend`]: the contract of [`proxy_core::Backend`] kept with the kernel's objects.
+
+mod draining;
+mod rolling;
+mod wish;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use proxy_core::{
+    Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure, Family,
+    Maintenance, ObjectError, Report, VirtualServerKey,
+};
+
+use crate::drain::{DrainPolicy, Drains};
+use crate::kernel::{Kernel, Netlink};
+use crate::ledger::{Ledger, Touched};
+use crate::netlink::ipvs::{Destination, ServiceId};
+use crate::netlink::{Traffic, TrafficCounts};
+use crate::object::Shared;
+use crate::observe::{NodeIps, Observed};
+use crate::op::{Op, Phase, Step};
+use crate::plan::{destroyed_sets, plan, set_steps};
+use crate::rules::{Difference, RuleConfig, removal_input, restore_input, static_rules};
+use crate::{exec, ownership, sysctl};
+
+use rolling::Rolling;
+use wish::{touch_owned, wish};
+
+pub use rolling::AuditPace;
+
+/// What the backend must be told about the node.
+#[derive(Clone, Debug, Default)]
+pub struct IpvsConfig {
+    /// The source address of the node's own connections to virtual servers.
+    pub node_ips: NodeIps,
+    /// The static rules.
+    pub rules: RuleConfig,
+    /// How draining ends.
+    pub drain: DrainPolicy,
+    /// How fast destinations are compared in quiet times.
+    pub audit: AuditPace,
+}
+
+/// Serves virtual servers with the kernel's IPVS load balancer, in the network namespace of the
+/// thread that opened it.
+#[derive(Debug)]
+pub struct IpvsBackend<K = Netlink> {
+    config: IpvsConfig,
+    capabilities: Capabilities,
+    kernel: K,
+    traffic: Arc<Traffic>,
+    ledger: Ledger,
+    observed: Observed,
+    drains: Drains,
+    rolling: Rolling,
+    /// Shared objects that could not be removed, by the virtual server that was told.
+    leftovers: BTreeMap<VirtualServerKey, BTreeSet<Shared>>,
+}
+
+impl IpvsBackend {
+    /// Finds out what the kernel can do, and sets the few kernel settings that IPVS needs.
+    /// Nothing else is changed before the first resync.
+    ///
+    /// # Errors
+    /// When something without which nothing works is missing, with the remedy.
+    pub fn open(config: IpvsConfig) -> Result<Self, BackendError> {
+        let traffic = Arc::new(Traffic::default());
+        let kernel = Netlink::open(&traffic)?;
+        sysctl::ensure()?;
+        Ok(Self::with_kernel(config, kernel, traffic))
+    }
+}
+
+impl<K: Kernel> IpvsBackend<K> {
+    /// A backend for another kernel than the one this process runs on: one that misbehaves on
+    /// purpose, say. What crosses its sockets is counted in `traffic`.
+    pub fn with_kernel(config: IpvsConfig, mut kernel: K, traffic: Arc<Traffic>) -> Self {
+        let families = families(&mut kernel);
+        Self {
+            capabilities: Capabilities { families, ..Capabilities::all() },
+            drains: Drains::new(config.drain),
+            rolling: Rolling::new(config.audit),
+            ledger: Ledger::new(config.rules.marks),
+            observed: Observed::default(),
+            leftovers: BTreeMap::new(),
+            config,
+            kernel,
+            traffic,
+        }
+    }
+
+    /// What crossed the netlink sockets so far.
+    #[must_use]
+    pub fn traffic(&self) -> TrafficCounts {
+        self.traffic.counts()
+    }
+
+    /// How many destinations are at weight 0 and wait for their connections to end.
+    #[must_use]
+    pub fn draining(&self) -> usize {
+        self.drains.len()
+    }
+
+    /// The ops that [`Backend::resync`] would carry out now, the static rules apart. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the kernel cannot be read.
+    pub fn plan(&mut self, desired: &DesiredState) -> Result<Vec<Step>, BackendError> {
+        let (observed, ledger, touched) = self.survey(desired)?;
+        let mut steps = set_steps(&ledger, &observed);
+        steps.extend(plan(&touched, &ledger, &observed, self.config.node_ips));
+        Ok(steps)
+    }
+
+    /// What the static rules of a family lack now. Changes nothing.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn plan_rules(&mut self, family: Family) -> Result<Vec<Difference>, BackendError> {
+        let saved = self.kernel.saved_rules(family).map_err(attempting("read the static rules"))?;
+        let rules = static_rules(family, &self.config.rules);
+        Ok(restore_input(&rules, &saved).map_or_else(Vec::new, |(_, differences)| differences))
+    }
+
+    /// Reads the kernel, and sets it against what is wanted.
+    fn survey(
+        &mut self,
+        desired: &DesiredState,
+    ) -> Result<(Observed, Ledger, Touched), BackendError> {
+        let mut observed = self.observe()?;
+        let (ledger, touched) = wish(desired, &observed, self.config.rules.marks);
+        for (id, service) in &mut observed.services {
+            if touched.services.contains_key(id) {
+                service.destinations = self.destinations(id)?;
+            }
+        }
+        Ok((observed, ledger, touched))
+    }
+
+    fn observe(&mut self) -> Result<Observed, BackendError> {
+        let attempt = "read the kernel's virtual servers, sets and routes";
+        self.kernel.observe().map_err(attempting(attempt))
+    }
+
+    fn destinations(&mut self, id: &ServiceId) -> Result<Vec<Destination>, BackendError> {
+        let statuses = self.kernel.destinations(id).map_err(|source| BackendError::Io {
+            attempt: format!("read servers of {id}"),
+            source,
+        })?;
+        let mut destinations: Vec<_> =
+            statuses.into_iter().map(|status| status.destination).collect();
+        destinations.sort_unstable_by_key(Destination::id);
+        Ok(destinations)
+    }
+
+    /// Makes the static rules what they should be. Returns what was not.
+    fn ensure_rules(&mut self) -> Result<Vec<Drift>, BackendError> {
+        let mut drift = Vec::new();
+        for &family in &self.capabilities.families {
+            let rules = static_rules(family, &self.config.rules);
+            let mut differences = Vec::new();
+            let mut input = |saved: &str| {
+                let (input, found) = restore_input(&rules, saved)?;
+                differences = found;
+                Some(input)
+            };
+            self.kernel
+                .change_rules(family, &mut input)
+                .map_err(attempting("load the static rules"))?;
+            drift.extend(differences.into_iter().map(|difference| Drift {
+                object: difference.object,
+                kind: if difference.is_missing { DriftKind::Missing } else { DriftKind::Changed },
+            }));
+        }
+        Ok(drift)
+    }
+
+    /// Removes our chains and the jumps into them, in every family that the packet filter has.
+    fn remove_rules(&mut self) -> Report {
+        let mut report = Report::default();
+        for &family in &self.capabilities.families {
+            let rules = static_rules(family, &self.config.rules);
+            let mut changes = 0;
+            let mut input = |saved: &str| {
+                let input = removal_input(&rules, saved)?;
+                changes = 1;
+                Some(input)
+            };
+            match self.kernel.change_rules(family, &mut input) {
+                Ok(()) => report.changes += changes,
+                Err(error) => report.failed.push(Failure {
+                    server: None,
+                    object: format!("- static rules, {family}"),
+                    error: ObjectError::Rejected(error),
+                }),
+            }
+        }
+        report
+    }
+
+    /// Brings the sets and static rules to what they must be before anything else. Returns what
+    /// was done, and what had to be.
+    fn lay_foundations(&mut self) -> Result<(Report, Vec<Drift>), BackendError> {
+        let sets = set_steps(&self.ledger, &self.observed);
+        let mut report = self.carry_out(&sets)?;
+        all_sets_fit(&report)?;
+        let rules = self.ensure_rules()?;
+        report.changes += rules.len();
+        let drift = sets.iter().map(|step| drift_of(&step.op)).chain(rules).collect();
+        Ok((report, drift))
+    }
+
+    /// Compares everything in `touched`, mends it and notes what drains. Returns what was done,
+    /// and what had to be.
+    fn mend(&mut self, touched: &Touched) -> Result<(Report, Vec<Drift>), BackendError> {
+        let steps = plan(touched, &self.ledger, &self.observed, self.config.node_ips);
+        let mut report = self.carry_out(&steps)?;
+        report.failed.extend(no_mark_left(touched));
+        self.watch_drains(touched.services.keys());
+        Ok((report, steps.iter().map(|step| drift_of(&step.op)).collect()))
+    }
+
+    fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {
+        let done = exec::run(&mut self.kernel, steps, &mut self.observed)
+            .map_err(attempting("program the kernel"))?;
+        for Step { op, server, .. } in done.refused {
+            if let (Some(object), Some(server)) = (removed(&op), server) {
+                self.leftovers.entry(server).or_default().insert(object);
+            }
+        }
+        Ok(Report { failed: done.failed, drift: Vec::new(), changes: done.changes })
+    }
+
+    /// Notes which destinations of `services` are at weight 0 and not wanted, and which marks are
+    /// free again.
+    fn watch_drains<'a>(&mut self, services: impl IntoIterator<Item = &'a ServiceId>) {
+        for id in services {
+            let observed = self.observed.services.get(id);
+            let draining =
+                observed.map_or_else(Vec::new, |it| draining::draining(id, it, &self.ledger));
+            self.drains.set(*id, draining);
+            if let ServiceId::Fwmark { mark, .. } = *id {
+                match observed {
+                    Some(_) => self.ledger.marks_mut().take(mark),
+                    None => self.ledger.free_mark(mark),
+                }
+            }
+        }
+    }
+
+    /// Removes drained destinations whose time is over.
+    fn end_drains(&mut self, now: Instant) -> Result<Report, BackendError> {
+        let mut report = Report::default();
+        for id in self.drains.due(now) {
+            let statuses = self.kernel.destinations(&id).map_err(|source| BackendError::Io {
+                attempt: format!("count the connections of {id}"),
+                source,
+            })?;
+            let ended = self.drains.look(&id, &statuses, now);
+            let steps = draining::end(id, &ended, &self.ledger, &self.observed);
+            report.merge(self.carry_out(&steps)?);
+            self.watch_drains([&id]);
+        }
+        Ok(report)
+    }
+
+    /// Compares the destinations of the services whose turn has come.
+    fn compare_destinations(&mut self, now: Instant) -> Result<Report, BackendError> {
+        let mut report = Report::default();
+        for id in self.rolling.turn(now) {
+            let found = self.destinations(&id)?;
+            let Some(known) = self.observed.services.get_mut(&id) else { continue };
+            if known.destinations == found {
+                continue;
+            }
+            known.destinations = found;
+            let owner = self.ledger.owner(&id).map(|server| server.key);
+            let touched = Touched { services: BTreeMap::from([(id, owner)]), ..Touched::default() };
+            let (done, drift) = self.mend(&touched)?;
+            report.merge(Report { drift, ..done });
+        }
+        Ok(report)
+    }
+}
+
+/// An error that says what was attempted.
+fn attempting(attempt: &str) -> impl FnOnce(io::Error) -> BackendError {
+    let attempt = attempt.to_owned();
+    move |source| BackendError::Io { attempt, source }
+}
+
+/// The families in which the kernel and the packet filter work.
+fn families(kernel: &mut impl Kernel) -> Vec<Family> {
+    let mut works = |family: &Family| match family {
+        Family::Ipv4 => true,
+        Family::Ipv6 => has_ipv6() && kernel.saved_rules(Family::Ipv6).is_ok(),
+    };
+    Family::ALL.into_iter().filter(|family| works(family)).collect()
+}
+
+/// A socket makes the kernel load the module, if there is one.
+fn has_ipv6() -> bool {
+    let disabled = std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6");
+    std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+        && disabled.is_ok_and(|value| value.trim() == "0")
+}
+
+/// A set that is not as it must be makes the rules that refer to it wrong, or impossible.
+fn all_sets_fit(report: &Report) -> Result<(), BackendError> {
+    let Some(failure) = report.failed.first() else { return Ok(()) };
+    Err(BackendError::Missing {
+        what: format!("an ipset of ours ({failure})"),
+        remedy: "remove whatever has its name: `iptables-save | grep NAME` shows the rules that \
+                 refer to it, `ipset destroy NAME` removes it once there are none"
+            .to_owned(),
+    })
+}
+
+fn no_mark_left(touched: &Touched) -> impl Iterator<Item = Failure> {
+    touched.unmarked.iter().map(|key| Failure {
+        server: Some(*key),
+        object: format!("firewall mark for the inside clients of {key}"),
+        error: ObjectError::Exhausted,
+    })
+}
+
+/// The shared object that an op removes.
+const fn removed(op: &Op) -> Option<Shared> {
+    match *op {
+        Op::DeleteMember(set, entry) => Some(ownership::shared_of_member(set, entry)),
+        Op::DeleteRoute(route) => Some(Shared::Vip(route.address)),
+        _ => None,
+    }
+}
+
+fn drift_of(op: &Op) -> Drift {
+    let text = op.to_string();
+    let (sign, object) = text.split_at(2);
+    let kind = match sign {
+        "+ " => DriftKind::Missing,
+        "~ " => DriftKind::Changed,
+        _ => DriftKind::Unexpected,
+    };
+    Drift { object: object.to_owned(), kind }
+}
+
+impl<K: Kernel> Backend for IpvsBackend<K> {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
+        let (observed, ledger, touched) = self.survey(desired)?;
+        (self.observed, self.ledger) = (observed, ledger);
+        self.leftovers.clear();
+        self.drains.clear();
+        self.rolling.clear();
+        let (mut report, _) = self.lay_foundations()?;
+        let (done, _) = self.mend(&touched)?;
+        report.merge(done);
+        Ok(report)
+    }
+
+    fn apply(&mut self, delta: &Delta) -> Result<Report, BackendError> {
+        let mut touched = Touched::default();
+        for server in &delta.upserts {
+            self.ledger.set(server, &mut touched);
+        }
+        for key in &delta.removals {
+            self.ledger.remove(key, &mut touched);
+        }
+        let upserts = delta.upserts.iter().map(|server| server.key);
+        for key in upserts.chain(delta.removals.iter().copied()) {
+            for object in self.leftovers.remove(&key).unwrap_or_default() {
+                touched.shared.entry(object).or_insert(Some(key));
+            }
+        }
+        Ok(self.mend(&touched)?.0)
+    }
+
+    /// Compares all that a few dumps show at once: services, sets, routes and static rules.
+    /// Destinations follow in turns, in [`Backend::maintain`].
+    fn audit(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
+        let mut observed = self.observe()?;
+        let mut touched = Touched::default();
+        for (id, service) in &mut observed.services {
+            match self.observed.services.get(id) {
+                Some(known) => service.destinations.clone_from(&known.destinations),
+                None if self.ledger.wanted_service(id).is_some() => {
+                    service.destinations = self.destinations(id)?;
+                }
+                None => {}
+            }
+        }
+        self.observed = observed;
+        for server in desired.iter() {
+            self.ledger.set(server, &mut touched);
+        }
+        touch_owned(&mut touched, &self.observed, self.config.rules.marks);
+        let (mut report, mut drift) = self.lay_foundations()?;
+        let (done, mended) = self.mend(&touched)?;
+        report.merge(done);
+        drift.extend(mended);
+        self.rolling.begin(touched.services.into_keys());
+        Ok(Report { drift, ..report })
+    }
+
+    fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
+        let mut report = self.end_drains(now)?;
+        report.merge(self.compare_destinations(now)?);
+        let next = [self.drains.next(now), self.rolling.next(now)].into_iter().flatten().min();
+        Ok(Maintenance { report, next })
+    }
+
+    fn cleanup(&mut self) -> Result<Report, BackendError> {
+        let (observed, ledger, touched) = self.survey(&DesiredState::new())?;
+        (self.observed, self.ledger) = (observed, ledger);
+        self.drains.clear();
+        self.rolling.clear();
+        self.leftovers.clear();
+        let steps = plan(&touched, &self.ledger, &self.observed, self.config.node_ips);
+        let mut report = self.carry_out(&steps)?;
+        report.merge(self.remove_rules());
+        let mut leftovers = draining_services(&self.observed, &self.config);
+        leftovers.extend(destroyed_sets(&self.observed));
+        report.merge(self.carry_out(&leftovers)?);
+        Ok(report)
+    }
+}
+
+/// The ops that remove services of ours which are there only until their connections end.
+fn draining_services(observed: &Observed, config: &IpvsConfig) -> Vec<Step> {
+    let is_ours = |id: &&ServiceId| matches!(id, ServiceId::Fwmark { mark, .. } if config.rules.marks.contains(*mark));
+    let delete = |&id: &ServiceId| Step {
+        phase: Phase::RemoveServices,
+        op: Op::DeleteService(id),
+        server: None,
+    };
+    observed.services.keys().filter(is_ours).map(delete).collect()
+}
