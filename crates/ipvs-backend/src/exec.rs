@@ -34,7 +34,10 @@ pub struct Done {
 pub fn run(kernel: &mut impl Kernel, steps: &[Step], observed: &mut Observed) -> io::Result<Done> {
     let mut done = Done::default();
     let mut broken = BTreeSet::new();
-    for group in steps.chunk_by(|one, two| Client::of(&one.op) == Client::of(&two.op)) {
+    let together = |one: &Step, two: &Step| {
+        one.phase == two.phase && Client::of(&one.op) == Client::of(&two.op)
+    };
+    for group in steps.chunk_by(together) {
         let sound: Vec<Step> =
             group.iter().copied().filter(|step| !is_in_vain(step, &broken)).collect();
         let again = run_group(kernel, &sound, observed, &mut done, &mut broken)?;
@@ -57,7 +60,7 @@ fn run_group(
     broken: &mut BTreeSet<VirtualServerKey>,
 ) -> io::Result<Vec<Step>> {
     let mut again = Vec::new();
-    for (step, answer) in steps.iter().zip(ask(kernel, steps)?) {
+    for (step, answer) in steps.iter().zip(ask(kernel, steps, observed)?) {
         match judge(&step.op, answer) {
             Verdict::Done => {
                 observed.record(&step.op);
@@ -88,6 +91,7 @@ enum Client {
     Ipvs,
     Ipset,
     Route,
+    Device,
 }
 
 impl Client {
@@ -95,14 +99,25 @@ impl Client {
         match op {
             Op::CreateSet(..)
             | Op::DestroySet(_)
+            | Op::DestroyLegacySet(_)
             | Op::CreateScratch(..)
             | Op::FillScratch(..)
             | Op::SwapScratch(_)
             | Op::DestroyScratch(_)
             | Op::AddMember(..)
             | Op::DeleteMember(..) => Self::Ipset,
-            Op::AddRoute(_) | Op::ReplaceRoute { .. } | Op::DeleteRoute(_) => Self::Route,
-            _ => Self::Ipvs,
+            Op::AddRoute(_)
+            | Op::ReplaceRoute { .. }
+            | Op::DeleteRoute(_)
+            | Op::AddAddress(_)
+            | Op::DeleteAddress(_) => Self::Route,
+            Op::CreateDevice | Op::RemoveDevice => Self::Device,
+            Op::AddService(_)
+            | Op::SetService(_)
+            | Op::DeleteService(_)
+            | Op::AddDestination(..)
+            | Op::SetDestination(..)
+            | Op::DeleteDestination(..) => Self::Ipvs,
         }
     }
 }
@@ -112,9 +127,10 @@ enum Answer {
     Ok,
     Errno(Errno),
     Set(SetError),
+    Device(io::Error),
 }
 
-fn ask(kernel: &mut impl Kernel, steps: &[Step]) -> io::Result<Vec<Answer>> {
+fn ask(kernel: &mut impl Kernel, steps: &[Step], observed: &Observed) -> io::Result<Vec<Answer>> {
     let Some(first) = steps.first() else { return Ok(Vec::new()) };
     let errno = |answer: Result<(), Errno>| answer.map_or_else(Answer::Errno, |()| Answer::Ok);
     let set = |answer: Result<(), SetError>| answer.map_or_else(Answer::Set, |()| Answer::Ok);
@@ -129,9 +145,11 @@ fn ask(kernel: &mut impl Kernel, steps: &[Step]) -> io::Result<Vec<Answer>> {
             kernel.ipset(&requests)?.into_iter().map(set).collect()
         }
         Client::Route => {
-            let requests: Vec<_> = ops.filter_map(route_request).collect();
+            let device = device_index(kernel, steps, observed)?;
+            let requests: Vec<_> = ops.filter_map(|op| route_request(op, device)).collect();
             kernel.route(&requests)?.into_iter().map(errno).collect()
         }
+        Client::Device => ops.map(|op| change_device(kernel, op)).collect(),
     })
 }
 
@@ -153,6 +171,7 @@ fn set_request(op: &Op) -> Option<ipset::Request> {
     Some(match *op {
         Op::CreateSet(_, spec) | Op::CreateScratch(_, spec) => Request::Create(spec),
         Op::DestroySet(set) => Request::Destroy(set.name()),
+        Op::DestroyLegacySet(name) => Request::Destroy(name),
         Op::FillScratch(set, member) => Request::Add(set.scratch_name(), member),
         Op::SwapScratch(set) => Request::Swap(set.name(), set.scratch_name()),
         Op::DestroyScratch(set) => Request::Destroy(set.scratch_name()),
@@ -162,12 +181,35 @@ fn set_request(op: &Op) -> Option<ipset::Request> {
     })
 }
 
-fn route_request(op: &Op) -> Option<route::Request> {
+/// The device that addresses of `steps` are for; 0, which is no device, if none are.
+fn device_index(kernel: &mut impl Kernel, steps: &[Step], observed: &Observed) -> io::Result<u32> {
+    let needs_one = |step: &Step| matches!(step.op, Op::AddAddress(_) | Op::DeleteAddress(_));
+    match &observed.device {
+        Some(device) if device.index != 0 => Ok(device.index),
+        _ if steps.iter().any(needs_one) => {
+            let missing = || io::Error::new(io::ErrorKind::NotFound, "no device kube-ipvs0");
+            kernel.device_index()?.ok_or_else(missing)
+        }
+        _ => Ok(0),
+    }
+}
+
+fn change_device(kernel: &mut impl Kernel, op: &Op) -> Answer {
+    let result = match op {
+        Op::RemoveDevice => kernel.remove_device(),
+        _ => kernel.create_device(),
+    };
+    result.map_or_else(Answer::Device, |()| Answer::Ok)
+}
+
+fn route_request(op: &Op, device: u32) -> Option<route::Request> {
     use route::Request;
     Some(match *op {
         Op::AddRoute(route) => Request::Add(route),
         Op::ReplaceRoute { old, new } => Request::Replace { old, new },
         Op::DeleteRoute(route) => Request::Delete(route),
+        Op::AddAddress(address) => Request::AddAddress { device, address },
+        Op::DeleteAddress(address) => Request::DeleteAddress { device, address },
         _ => return None,
     })
 }
@@ -186,11 +228,21 @@ fn judge(op: &Op, answer: Answer) -> Verdict {
         Answer::Ok => Verdict::Done,
         Answer::Errno(errno) => judge_errno(op, errno),
         Answer::Set(SetError::Missing)
-            if matches!(op, Op::DestroySet(_) | Op::DestroyScratch(_)) =>
+            if matches!(
+                op,
+                Op::DestroySet(_) | Op::DestroyLegacySet(_) | Op::DestroyScratch(_)
+            ) =>
         {
             Verdict::Done
         }
         Answer::Set(error) => judge_set(error),
+        Answer::Device(error) if error.kind() == io::ErrorKind::AlreadyExists => Verdict::Done,
+        // Only a sign for others: everything works without it.
+        Answer::Device(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw()) => {
+            let what = "dummy devices (kernel module dummy)";
+            Verdict::Failed(ObjectError::Unsupported(Feature::Other(what)))
+        }
+        Answer::Device(error) => Verdict::Failed(ObjectError::Rejected(error)),
     }
 }
 
@@ -203,7 +255,9 @@ fn judge_errno(op: &Op, errno: Errno) -> Verdict {
         (
             Op::DeleteService(_) | Op::DeleteDestination(..) | Op::DeleteRoute(_),
             Errno::SRCH | Errno::NOENT,
-        ) => Verdict::Done,
+        )
+        | (Op::DeleteAddress(_), Errno::ADDRNOTAVAIL)
+        | (Op::AddAddress(_), Errno::EXIST) => Verdict::Done,
         (Op::SetService(_) | Op::SetDestination(..), Errno::SRCH) => Verdict::Lost,
         // One of ours with another source address.
         (Op::AddRoute(_), Errno::EXIST) => Verdict::Lost,

@@ -10,7 +10,10 @@ use crate::netlink::ipset::{self, Ipset, SetError};
 use crate::netlink::ipvs::{self, DestinationStatus, Ipvs, OpenError, ServiceId};
 use crate::netlink::route::{self, Route};
 use crate::netlink::{Errno, Traffic};
-use crate::observe::{Observed, ObservedService, ObservedSet, is_node_address, sets_by_name};
+use crate::observe::{
+    Observed, ObservedDevice, ObservedService, ObservedSet, is_node_address, sets_by_name,
+};
+use crate::set::LEGACY_SETS;
 use crate::{DUMMY_DEVICE, ROUTE_PROTOCOL};
 
 /// Requests to the kernel and readings of it. An outer error means that nothing is known about
@@ -46,6 +49,24 @@ pub trait Kernel: Send {
     /// # Errors
     /// When answers were lost.
     fn route(&mut self, requests: &[route::Request]) -> io::Result<Vec<Result<(), Errno>>>;
+
+    /// Creates the device for virtual servers, down and without addresses.
+    ///
+    /// # Errors
+    /// When the kernel refuses: it may have no dummy devices.
+    fn create_device(&mut self) -> io::Result<()>;
+
+    /// Removes that device with its addresses.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn remove_device(&mut self) -> io::Result<()>;
+
+    /// The index of that device, if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be asked for.
+    fn device_index(&mut self) -> io::Result<Option<u32>>;
 
     /// The packet filter's rules of all tables, as `iptables-save` shows them.
     ///
@@ -139,6 +160,23 @@ impl Kernel for Netlink {
         self.route.run(requests)
     }
 
+    fn create_device(&mut self) -> io::Result<()> {
+        self.route.add_dummy_link(DUMMY_DEVICE)
+    }
+
+    fn remove_device(&mut self) -> io::Result<()> {
+        match self.device_index()? {
+            Some(index) => self.route.delete_link(index),
+            None => Ok(()),
+        }
+    }
+
+    fn device_index(&mut self) -> io::Result<Option<u32>> {
+        let links = self.route.links()?;
+        let device = links.into_iter().find(|link| link.name == DUMMY_DEVICE);
+        Ok(device.map(|link| link.index))
+    }
+
     fn saved_rules(&mut self, family: Family) -> io::Result<String> {
         self.iptables.save(family)
     }
@@ -168,13 +206,20 @@ impl Netlink {
         let no_loopback = || io::Error::new(io::ErrorKind::NotFound, "no device named lo");
         let loopback = links.iter().find(|link| link.name == "lo").ok_or_else(no_loopback)?;
         observed.loopback = loopback.index;
-        observed.node_addresses = self
-            .route
-            .addresses()?
-            .into_iter()
-            .filter(|held| held.name != DUMMY_DEVICE && is_node_address(held.address))
-            .map(|held| held.address)
-            .collect();
+        let device = links.iter().find(|link| link.name == DUMMY_DEVICE);
+        observed.device =
+            device.map(|link| ObservedDevice { index: link.index, ..ObservedDevice::default() });
+        for held in self.route.addresses()? {
+            match &mut observed.device {
+                _ if !is_node_address(held.address) => {}
+                Some(device) if device.index == held.index => {
+                    device.addresses.insert(held.address);
+                }
+                _ => {
+                    observed.node_addresses.insert(held.address);
+                }
+            }
+        }
         let routes = self.route.local_routes(ROUTE_PROTOCOL)?;
         observed.routes = routes.into_iter().map(|route| (route.address, route)).collect();
         Ok(())
@@ -183,7 +228,9 @@ impl Netlink {
     fn observe_sets(&mut self, observed: &mut Observed) -> io::Result<()> {
         let names = sets_by_name();
         for state in self.ipset.list()? {
-            if let Some(&id) = names.get(&state.spec.name) {
+            if LEGACY_SETS.contains(&state.spec.name.as_str()) {
+                observed.legacy_sets.insert(state.spec.name);
+            } else if let Some(&id) = names.get(&state.spec.name) {
                 let members = state.members.into_iter();
                 let members = members
                     .map(|member| (member.entry, member.mark.map(|mark| mark.value)))

@@ -32,6 +32,8 @@ pub struct Touched {
     pub shared: BTreeMap<Shared, Option<VirtualServerKey>>,
     /// Virtual servers to be done before the others.
     pub urgent: BTreeSet<VirtualServerKey>,
+    /// Whether this is all there is, rather than a change.
+    pub everything: bool,
     /// Virtual servers for which no mark was left.
     pub unmarked: BTreeSet<VirtualServerKey>,
 }

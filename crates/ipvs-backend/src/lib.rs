@@ -39,6 +39,7 @@ pub mod sysctl;
 
 pub use backend::{AuditPace, IpvsBackend, IpvsConfig};
 pub use observe::NodeIps;
+pub use plan::{Binding, Device, NodePlan};
 
 /// Marks our routes: the protocol number they carry (`ip route show table local proto 153`).
 /// Numbers from 5 to 255 are for users (`include/uapi/linux/rtnetlink.h`); none of the routing

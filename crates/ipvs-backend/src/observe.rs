@@ -18,11 +18,15 @@ pub struct Observed {
     pub services: BTreeMap<ServiceId, ObservedService>,
     /// Our sets that exist, with their members.
     pub sets: BTreeMap<SetId, ObservedSet>,
+    /// Sets that only an earlier proxy had.
+    pub legacy_sets: BTreeSet<SetName>,
     /// The set that is being built to replace one of them.
     pub scratch: Option<ObservedSet>,
     /// Routes that carry our protocol number.
     pub routes: BTreeMap<IpAddr, LocalRoute>,
-    /// Addresses that interfaces of this node have.
+    /// The device for virtual servers, if it is there.
+    pub device: Option<ObservedDevice>,
+    /// Addresses that the other interfaces of this node have.
     pub node_addresses: BTreeSet<IpAddr>,
     /// Index of the loopback device.
     pub loopback: u32,
@@ -35,6 +39,15 @@ pub struct ObservedService {
     pub service: Service,
     /// Sorted by id.
     pub destinations: Vec<Destination>,
+}
+
+/// The device for virtual servers.
+#[derive(Clone, Debug, Default)]
+pub struct ObservedDevice {
+    /// Its index; 0 when it was created since the kernel was read.
+    pub index: u32,
+    /// Its addresses.
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 /// A set and its members.
@@ -74,6 +87,9 @@ impl Observed {
                 }
             }
             Op::DestroyScratch(_) => self.scratch = None,
+            Op::DestroyLegacySet(name) => {
+                self.legacy_sets.remove(&name);
+            }
             Op::DestroySet(id) => {
                 self.sets.remove(&id);
             }
@@ -113,6 +129,14 @@ impl Observed {
             Op::DeleteRoute(route) => {
                 self.routes.remove(&route.address);
             }
+            Op::AddAddress(address) => {
+                self.device.get_or_insert_default().addresses.insert(address);
+            }
+            Op::DeleteAddress(address) => {
+                self.device.get_or_insert_default().addresses.remove(&address);
+            }
+            Op::CreateDevice => self.device = Some(ObservedDevice::default()),
+            Op::RemoveDevice => self.device = None,
         }
     }
 }

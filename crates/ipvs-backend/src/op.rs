@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use proxy_core::VirtualServerKey;
 
-use crate::netlink::ipset::{Entry, Member, SetSpec};
+use crate::DUMMY_DEVICE;
+use crate::netlink::ipset::{Entry, Member, SetName, SetSpec};
 use crate::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
 use crate::netlink::route::LocalRoute;
 use crate::set::SetId;
@@ -17,6 +18,8 @@ pub enum Op {
     CreateSet(SetId, SetSpec),
     /// Remove a set.
     DestroySet(SetId),
+    /// Remove a set that only an earlier proxy had.
+    DestroyLegacySet(SetName),
     /// Create a set beside one that has to be replaced.
     CreateScratch(SetId, SetSpec),
     /// Add a member to the set beside it.
@@ -52,6 +55,14 @@ pub enum Op {
     },
     /// Make an address foreign again.
     DeleteRoute(LocalRoute),
+    /// Put an address on the device for virtual servers.
+    AddAddress(IpAddr),
+    /// Take an address off that device.
+    DeleteAddress(IpAddr),
+    /// Create that device, down and without addresses.
+    CreateDevice,
+    /// Remove that device with all of its addresses, in one go.
+    RemoveDevice,
 }
 
 /// Where in a round an op belongs. In this order no packet is lost or sent to the wrong place:
@@ -109,6 +120,7 @@ impl fmt::Display for Op {
         match self {
             Self::CreateSet(_, spec) => write!(f, "+ set {} {}", spec.name, spec.kind),
             Self::DestroySet(set) => write!(f, "- set {set}"),
+            Self::DestroyLegacySet(name) => write!(f, "- set {name}"),
             Self::CreateScratch(set, spec) => {
                 write!(f, "+ set {} {} in place of {set}", spec.name, spec.kind)
             }
@@ -137,6 +149,10 @@ impl fmt::Display for Op {
             Self::AddRoute(route) => write!(f, "+ address {}", Bound(route)),
             Self::ReplaceRoute { new, .. } => write!(f, "~ address {}", Bound(new)),
             Self::DeleteRoute(route) => write!(f, "- address {}", route.address),
+            Self::AddAddress(address) => write!(f, "+ address {address} on {DUMMY_DEVICE}"),
+            Self::DeleteAddress(address) => write!(f, "- address {address} on {DUMMY_DEVICE}"),
+            Self::CreateDevice => write!(f, "+ device {DUMMY_DEVICE}"),
+            Self::RemoveDevice => write!(f, "- device {DUMMY_DEVICE} with its addresses"),
         }
     }
 }

@@ -17,20 +17,15 @@ use crate::set::{Purpose, SetId};
 /// The ops that bring everything in `touched` to what `ledger` wants. Those for urgent virtual
 /// servers come first, and within each of the two groups they are in the order of [`Phase`].
 #[must_use]
-pub fn plan(
-    touched: &Touched,
-    ledger: &Ledger,
-    observed: &Observed,
-    node_ips: NodeIps,
-) -> Vec<Step> {
-    let mut steps = Vec::new();
+pub fn plan(touched: &Touched, ledger: &Ledger, observed: &Observed, node: &NodePlan) -> Vec<Step> {
+    let mut steps = device_steps(touched, observed, node);
     for (id, &server) in &touched.services {
         for op in service_ops(id, server, ledger, observed.services.get(id)) {
             steps.push(Step { phase: phase(&op, ledger), op, server });
         }
     }
     for (object, &server) in &touched.shared {
-        for op in shared_ops(object, ledger, observed, node_ips) {
+        for op in shared_ops(object, ledger, observed, node) {
             steps.push(Step { phase: phase(&op, ledger), op, server });
         }
     }
@@ -76,12 +71,69 @@ fn rebuild(set: SetId, there: &ObservedSet) -> Vec<Op> {
         .collect()
 }
 
+/// What a plan depends on besides the two states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodePlan {
+    /// The source address of the node's own connections to virtual servers.
+    pub ips: NodeIps,
+    /// How addresses are made local.
+    pub binding: Binding,
+    /// Whether `kube-ipvs0` can be had.
+    pub device: Device,
+}
+
+/// Whether the kernel has dummy devices, as far as is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// It has, or was not asked yet.
+    #[default]
+    Available,
+    /// It has not.
+    Unavailable,
+}
+
+/// How the address of a virtual server is made local to this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Binding {
+    /// By a local route. Its cost does not grow with the number of addresses, and the node's own
+    /// connections keep the node's address.
+    #[default]
+    Route,
+    /// By an address on the device `kube-ipvs0`, as kube-proxy does. The kernel takes time
+    /// quadratic in the number of addresses, and the node's own connections come from the virtual
+    /// server's address.
+    Address,
+}
+
+/// The device for virtual servers: it is there, as a sign to others that this node uses IPVS, and
+/// has addresses only where they are wanted. An earlier proxy's addresses go all at once, when
+/// everything that is bound instead is in place.
+fn device_steps(touched: &Touched, observed: &Observed, node: &NodePlan) -> Vec<Step> {
+    let step = |phase, op| Step { phase, op, server: None };
+    match (&observed.device, node.binding) {
+        _ if !touched.everything || node.device == Device::Unavailable => vec![],
+        (None, _) => vec![step(Phase::Sets, Op::CreateDevice)],
+        (Some(device), Binding::Route) if !device.addresses.is_empty() => {
+            vec![step(Phase::Unbind, Op::RemoveDevice), step(Phase::Unbind, Op::CreateDevice)]
+        }
+        (Some(_), _) => vec![],
+    }
+}
+
 /// Removes every set of ours that is there. Only possible once no rule refers to it.
 #[must_use]
 pub fn destroyed_sets(observed: &Observed) -> Vec<Step> {
-    let destroy =
-        |&set: &SetId| Step { phase: Phase::RemoveSets, op: Op::DestroySet(set), server: None };
-    observed.sets.keys().map(destroy).collect()
+    observed.sets.keys().map(|&set| destruction(Op::DestroySet(set))).collect()
+}
+
+/// Removes the sets that only an earlier proxy had. Only possible once no rule refers to them.
+#[must_use]
+pub fn destroyed_legacy_sets(observed: &Observed) -> Vec<Step> {
+    observed.legacy_sets.iter().map(|&name| destruction(Op::DestroyLegacySet(name))).collect()
+}
+
+const fn destruction(op: Op) -> Step {
+    Step { phase: Phase::RemoveSets, op, server: None }
 }
 
 fn service_ops(
@@ -151,10 +203,10 @@ pub fn drains(protocol: Protocol) -> bool {
     protocol == Protocol::Tcp
 }
 
-fn shared_ops(object: &Shared, ledger: &Ledger, observed: &Observed, node_ips: NodeIps) -> Vec<Op> {
+fn shared_ops(object: &Shared, ledger: &Ledger, observed: &Observed, node: &NodePlan) -> Vec<Op> {
     let wanted = ledger.wants(object);
     match *object {
-        Shared::Vip(address) => vip_ops(address, wanted, observed, node_ips),
+        Shared::Vip(address) => vip_ops(address, wanted, observed, node),
         Shared::Member(set, entry) => {
             let mark = ledger.mark_of(set, &entry);
             let is_unmarked = set.purpose == Purpose::InternalMark && mark.is_none();
@@ -175,11 +227,12 @@ fn member_op(set: SetId, entry: Entry, wanted: Option<Member>, observed: &Observ
 }
 
 /// An address that an interface of this node has is local already.
-fn vip_ops(address: IpAddr, wanted: bool, observed: &Observed, node_ips: NodeIps) -> Vec<Op> {
+fn vip_ops(address: IpAddr, wanted: bool, observed: &Observed, node: &NodePlan) -> Vec<Op> {
     let wanted = wanted && !observed.node_addresses.contains(&address);
     let family = Family::of(address);
-    let route = vip_route(address, observed.loopback, node_ips.of(family));
-    let route_op = match (wanted, observed.routes.get(&address)) {
+    let route = vip_route(address, observed.loopback, node.ips.of(family));
+    let by_route = wanted && node.binding == Binding::Route;
+    let route_op = match (by_route, observed.routes.get(&address)) {
         (true, None) => Some(Op::AddRoute(route)),
         (true, Some(there)) if *there != route => {
             Some(Op::ReplaceRoute { old: *there, new: route })
@@ -187,15 +240,23 @@ fn vip_ops(address: IpAddr, wanted: bool, observed: &Observed, node_ips: NodeIps
         (false, Some(there)) => Some(Op::DeleteRoute(*there)),
         (true, Some(_)) | (false, None) => None,
     };
+    let is_held = observed.device.as_ref().is_some_and(|it| it.addresses.contains(&address));
+    let address_op = match (wanted && node.binding == Binding::Address, is_held) {
+        (true, false) => Some(Op::AddAddress(address)),
+        // The other way of binding removes them all at once.
+        (false, true) if node.binding == Binding::Address => Some(Op::DeleteAddress(address)),
+        _ => None,
+    };
     let set = SetId { purpose: Purpose::IpvsIps, family };
     let entry = Entry::Ip(address);
     let member_op = member_op(set, entry, wanted.then(|| entry.into()), observed);
-    route_op.into_iter().chain(member_op).collect()
+    route_op.into_iter().chain(address_op).chain(member_op).collect()
 }
 
 fn phase(op: &Op, ledger: &Ledger) -> Phase {
     match op {
-        Op::CreateSet(..)
+        Op::CreateDevice
+        | Op::CreateSet(..)
         | Op::CreateScratch(..)
         | Op::FillScratch(..)
         | Op::SwapScratch(_)
@@ -207,10 +268,10 @@ fn phase(op: &Op, ledger: &Ledger) -> Phase {
             Phase::Drain
         }
         Op::AddDestination(..) | Op::SetDestination(..) => Phase::Destinations,
-        Op::AddRoute(_) | Op::ReplaceRoute { .. } => Phase::Bind,
-        Op::DeleteRoute(_) => Phase::Unbind,
+        Op::AddRoute(_) | Op::ReplaceRoute { .. } | Op::AddAddress(_) => Phase::Bind,
+        Op::DeleteRoute(_) | Op::DeleteAddress(_) | Op::RemoveDevice => Phase::Unbind,
         Op::DeleteService(_) => Phase::RemoveServices,
-        Op::DestroySet(_) => Phase::RemoveSets,
+        Op::DestroySet(_) | Op::DestroyLegacySet(_) => Phase::RemoveSets,
     }
 }
 

@@ -212,6 +212,17 @@ impl SetId {
     }
 }
 
+/// Sets that kube-proxy has and we do not: the node's own connections do not come from a virtual
+/// server's address here, and SCTP ports have not been in bitmaps since 1.15.
+pub const LEGACY_SETS: [&str; 6] = [
+    "KUBE-LOAD-BALANCER-SOURCE-IP",
+    "KUBE-6-LOAD-BALANCER-SOURCE-IP",
+    "KUBE-NODE-PORT-SCTP",
+    "KUBE-6-NODE-PORT-SCTP",
+    "KUBE-NODE-PORT-LOCAL-SCTP",
+    "KUBE-6-NODE-PORT-LOCAL-SCTP",
+];
+
 /// Room in a hash set. Memory is taken as members come, so a generous limit costs nothing;
 /// kube-proxy's 65,536 is too few for a large cluster.
 const MAX_ELEMENTS: u32 = 1 << 20;

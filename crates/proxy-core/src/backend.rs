@@ -321,6 +321,8 @@ pub enum Feature {
     SourceRanges,
     /// Different real servers for outside and inside clients.
     SplitAudiences,
+    /// Something else, in the data plane's words.
+    Other(&'static str),
 }
 
 impl fmt::Display for Feature {
@@ -332,6 +334,7 @@ impl fmt::Display for Feature {
             Self::Scheduler(scheduler) => write!(f, "the scheduler {scheduler}"),
             Self::SessionAffinity => f.write_str("session affinity"),
             Self::SourceRanges => f.write_str("source ranges"),
+            Self::Other(what) => f.write_str(what),
             Self::SplitAudiences => {
                 f.write_str("different servers for clients outside and inside the cluster")
             }

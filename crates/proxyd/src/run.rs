@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use ipvs_backend::netlink::Traffic;
 use ipvs_backend::netlink::route::Route;
 use ipvs_backend::rules::{Masquerade, RuleConfig};
-use ipvs_backend::{IpvsBackend, IpvsConfig};
+use ipvs_backend::{Binding, IpvsBackend, IpvsConfig, NodePlan};
 use proxy_core::reconciler::{Reconciler, Schedule};
 use proxy_core::{Event, Model, Node};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -56,6 +56,10 @@ pub(crate) struct RunArgs {
     /// Default: the podCIDRs of this node's Node object.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     cluster_cidr: Vec<IpNet>,
+    /// How the addresses of Services are made local to this node: by local routes, or as addresses
+    /// on kube-ipvs0, as kube-proxy does.
+    #[arg(long, value_enum, default_value_t = BindingArg::Route)]
+    binding: BindingArg,
     /// Masquerade every connection to a cluster IP.
     #[arg(long)]
     masquerade_all: bool,
@@ -68,6 +72,21 @@ pub(crate) struct RunArgs {
     /// Say more; twice for everything.
     #[arg(short = 'v', action = clap::ArgAction::Count)]
     verbosity: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum BindingArg {
+    Route,
+    Address,
+}
+
+impl From<BindingArg> for Binding {
+    fn from(binding: BindingArg) -> Self {
+        match binding {
+            BindingArg::Route => Self::Route,
+            BindingArg::Address => Self::Address,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -154,7 +173,11 @@ fn ipvs_config(args: &RunArgs, node: Option<&Node>, held: &[Held]) -> IpvsConfig
     let masquerade = if args.masquerade_all { Masquerade::All } else { Masquerade::OffCluster };
     let detector = detector(&args.cluster_cidr, node);
     IpvsConfig {
-        node_ips: node_ips(&args.node_ips, node, held),
+        node: NodePlan {
+            ips: node_ips(&args.node_ips, node, held),
+            binding: args.binding.into(),
+            ..NodePlan::default()
+        },
         rules: RuleConfig { masquerade, detector, ..RuleConfig::default() },
         ..IpvsConfig::default()
     }

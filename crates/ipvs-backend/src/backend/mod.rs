@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ipnet::IpNet;
 use proxy_core::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure, Family,
     Maintenance, ObjectError, Report, VirtualServerKey,
@@ -20,11 +21,14 @@ use crate::ledger::{Ledger, Touched};
 use crate::netlink::ipvs::{Destination, ServiceId};
 use crate::netlink::{Traffic, TrafficCounts};
 use crate::object::Shared;
-use crate::observe::{NodeIps, Observed};
+use crate::observe::Observed;
 use crate::op::{Op, Phase, Step};
-use crate::plan::{destroyed_sets, plan, set_steps};
-use crate::rules::{Difference, RuleConfig, removal_input, restore_input, static_rules};
-use crate::{exec, ownership, sysctl};
+use crate::ownership::{self, Ownership};
+use crate::plan::{Device, NodePlan, destroyed_legacy_sets, destroyed_sets, plan, set_steps};
+use crate::rules::{
+    Difference, RuleConfig, legacy_removal_input, removal_input, restore_input, static_rules,
+};
+use crate::{exec, sysctl};
 
 use rolling::Rolling;
 use wish::{touch_owned, wish};
@@ -34,14 +38,16 @@ pub use rolling::AuditPace;
 /// What the backend must be told about the node.
 #[derive(Clone, Debug, Default)]
 pub struct IpvsConfig {
-    /// The source address of the node's own connections to virtual servers.
-    pub node_ips: NodeIps,
+    /// What the node is like.
+    pub node: NodePlan,
     /// The static rules.
     pub rules: RuleConfig,
     /// How draining ends.
     pub drain: DrainPolicy,
     /// How fast destinations are compared in quiet times.
     pub audit: AuditPace,
+    /// IPVS services with addresses in these networks are left alone.
+    pub excluded: Vec<IpNet>,
 }
 
 /// Serves virtual servers with the kernel's IPVS load balancer, in the network namespace of the
@@ -50,6 +56,7 @@ pub struct IpvsConfig {
 pub struct IpvsBackend<K = Netlink> {
     config: IpvsConfig,
     capabilities: Capabilities,
+    ownership: Ownership,
     kernel: K,
     traffic: Arc<Traffic>,
     ledger: Ledger,
@@ -80,6 +87,7 @@ impl<K: Kernel> IpvsBackend<K> {
     pub fn with_kernel(config: IpvsConfig, mut kernel: K, traffic: Arc<Traffic>) -> Self {
         let families = families(&mut kernel);
         Self {
+            ownership: Ownership { marks: config.rules.marks, excluded: config.excluded.clone() },
             capabilities: Capabilities { families, ..Capabilities::all() },
             drains: Drains::new(config.drain),
             rolling: Rolling::new(config.audit),
@@ -112,7 +120,7 @@ impl<K: Kernel> IpvsBackend<K> {
     pub fn plan(&mut self, desired: &DesiredState) -> Result<Vec<Step>, BackendError> {
         let (observed, ledger, touched) = self.survey(desired)?;
         let mut steps = set_steps(&ledger, &observed);
-        steps.extend(plan(&touched, &ledger, &observed, self.config.node_ips));
+        steps.extend(plan(&touched, &ledger, &observed, &self.config.node));
         Ok(steps)
     }
 
@@ -132,7 +140,7 @@ impl<K: Kernel> IpvsBackend<K> {
         desired: &DesiredState,
     ) -> Result<(Observed, Ledger, Touched), BackendError> {
         let mut observed = self.observe()?;
-        let (ledger, touched) = wish(desired, &observed, self.config.rules.marks);
+        let (ledger, touched) = wish(desired, &observed, &self.ownership);
         for (id, service) in &mut observed.services {
             if touched.services.contains_key(id) {
                 service.destinations = self.destinations(id)?;
@@ -179,14 +187,33 @@ impl<K: Kernel> IpvsBackend<K> {
         Ok(drift)
     }
 
-    /// Removes our chains and the jumps into them, in every family that the packet filter has.
+    /// Removes our chains and the jumps into them.
     fn remove_rules(&mut self) -> Report {
+        let config = self.config.rules.clone();
+        self.change_rules("static rules", |family, saved| {
+            removal_input(&static_rules(family, &config), saved)
+        })
+    }
+
+    /// Removes what only another mode or version of kube-proxy has, once ours is in place.
+    fn remove_legacy(&mut self) -> Result<Report, BackendError> {
+        let mut report = self
+            .change_rules("rules of an earlier kube-proxy", |_, saved| legacy_removal_input(saved));
+        report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
+        Ok(report)
+    }
+
+    /// Changes rules in every family that the packet filter has, if `change` says how.
+    fn change_rules(
+        &mut self,
+        what: &str,
+        change: impl Fn(Family, &str) -> Option<String>,
+    ) -> Report {
         let mut report = Report::default();
         for &family in &self.capabilities.families {
-            let rules = static_rules(family, &self.config.rules);
             let mut changes = 0;
             let mut input = |saved: &str| {
-                let input = removal_input(&rules, saved)?;
+                let input = change(family, saved)?;
                 changes = 1;
                 Some(input)
             };
@@ -194,7 +221,7 @@ impl<K: Kernel> IpvsBackend<K> {
                 Ok(()) => report.changes += changes,
                 Err(error) => report.failed.push(Failure {
                     server: None,
-                    object: format!("- static rules, {family}"),
+                    object: format!("- {what}, {family}"),
                     error: ObjectError::Rejected(error),
                 }),
             }
@@ -217,7 +244,7 @@ impl<K: Kernel> IpvsBackend<K> {
     /// Compares everything in `touched`, mends it and notes what drains. Returns what was done,
     /// and what had to be.
     fn mend(&mut self, touched: &Touched) -> Result<(Report, Vec<Drift>), BackendError> {
-        let steps = plan(touched, &self.ledger, &self.observed, self.config.node_ips);
+        let steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
         let mut report = self.carry_out(&steps)?;
         report.failed.extend(no_mark_left(touched));
         self.watch_drains(touched.services.keys());
@@ -228,6 +255,9 @@ impl<K: Kernel> IpvsBackend<K> {
         let done = exec::run(&mut self.kernel, steps, &mut self.observed)
             .map_err(attempting("program the kernel"))?;
         for Step { op, server, .. } in done.refused {
+            if op == Op::CreateDevice {
+                self.config.node.device = Device::Unavailable;
+            }
             if let (Some(object), Some(server)) = (removed(&op), server) {
                 self.leftovers.entry(server).or_default().insert(object);
             }
@@ -362,6 +392,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         let (mut report, _) = self.lay_foundations()?;
         let (done, _) = self.mend(&touched)?;
         report.merge(done);
+        report.merge(self.remove_legacy()?);
         Ok(report)
     }
 
@@ -400,7 +431,8 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         for server in desired.iter() {
             self.ledger.set(server, &mut touched);
         }
-        touch_owned(&mut touched, &self.observed, self.config.rules.marks);
+        touch_owned(&mut touched, &self.observed, &self.ownership);
+        touched.everything = true;
         let (mut report, mut drift) = self.lay_foundations()?;
         let (done, mended) = self.mend(&touched)?;
         report.merge(done);
@@ -417,15 +449,22 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
     }
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {
-        let (observed, ledger, touched) = self.survey(&DesiredState::new())?;
+        let (observed, ledger, mut touched) = self.survey(&DesiredState::new())?;
+        touched.everything = false;
         (self.observed, self.ledger) = (observed, ledger);
         self.drains.clear();
         self.rolling.clear();
         self.leftovers.clear();
-        let steps = plan(&touched, &self.ledger, &self.observed, self.config.node_ips);
+        let steps = plan(&touched, &self.ledger, &self.observed, &self.config.node);
         let mut report = self.carry_out(&steps)?;
         report.merge(self.remove_rules());
+        report.merge(self.remove_legacy()?);
         let mut leftovers = draining_services(&self.observed, &self.config);
+        leftovers.extend(self.observed.device.as_ref().map(|_| Step {
+            phase: Phase::Unbind,
+            op: Op::RemoveDevice,
+            server: None,
+        }));
         leftovers.extend(destroyed_sets(&self.observed));
         report.merge(self.carry_out(&leftovers)?);
         Ok(report)

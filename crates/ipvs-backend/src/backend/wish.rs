@@ -3,31 +3,32 @@
 use proxy_core::{DesiredState, Family};
 
 use crate::ledger::{Ledger, Touched};
-use crate::marks::{MarkRange, Marks};
+use crate::marks::Marks;
 use crate::netlink::ipvs::ServiceId;
 use crate::object::{Shared, key_of_entry};
 use crate::observe::Observed;
-use crate::ownership;
+use crate::ownership::{self, Ownership};
 use crate::set::{Purpose, SetId};
 
 /// What `desired` wants of a kernel that holds `observed`.
 pub(super) fn wish(
     desired: &DesiredState,
     observed: &Observed,
-    marks: MarkRange,
+    ownership: &Ownership,
 ) -> (Ledger, Touched) {
-    let (mut ledger, mut touched) = (Ledger::new(marks), Touched::default());
+    let (mut ledger, mut touched) = (Ledger::new(ownership.marks), Touched::default());
     adopt_marks(ledger.marks_mut(), observed);
     for server in desired.iter() {
         ledger.set(server, &mut touched);
     }
-    touch_owned(&mut touched, observed, marks);
+    touch_owned(&mut touched, observed, ownership);
+    touched.everything = true;
     (ledger, touched)
 }
 
 /// Adds everything that is ours in the kernel, wanted or not.
-pub(super) fn touch_owned(touched: &mut Touched, observed: &Observed, marks: MarkRange) {
-    for id in observed.services.keys().filter(|id| ownership::owns(id, observed, marks)) {
+pub(super) fn touch_owned(touched: &mut Touched, observed: &Observed, ownership: &Ownership) {
+    for id in observed.services.keys().filter(|id| ownership.owns(id, observed)) {
         touched.services.entry(*id).or_insert(None);
     }
     for (&set, observed) in &observed.sets {
@@ -36,7 +37,8 @@ pub(super) fn touch_owned(touched: &mut Touched, observed: &Observed, marks: Mar
             touched.shared.entry(object).or_insert(None);
         }
     }
-    for &address in observed.routes.keys() {
+    let held = observed.device.iter().flat_map(|device| &device.addresses);
+    for &address in observed.routes.keys().chain(held) {
         touched.shared.entry(Shared::Vip(address)).or_insert(None);
     }
 }

@@ -2,6 +2,7 @@
 //! Service; they are loaded once. Chain names, comments and the mark are kube-proxy's, which other
 //! software on a node relies on.
 
+mod legacy;
 mod render;
 mod saved;
 mod static_rules;
@@ -11,6 +12,7 @@ use proxy_core::{Family, Protocol};
 
 use crate::set::SetId;
 
+pub use legacy::legacy_removal_input;
 pub use render::render;
 pub use saved::{Difference, removal_input, restore_input};
 pub use static_rules::{Detector, MarkBit, Masquerade, RuleConfig, static_rules};

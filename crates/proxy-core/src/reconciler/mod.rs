@@ -359,6 +359,7 @@ impl<B: Backend> Reconciler<B> {
             match (failure.server, &failure.error) {
                 (Some(key), ObjectError::Unsupported(_)) => self.retries.forget(&key),
                 (Some(key), _) => self.retries.failed(key, now),
+                (None, ObjectError::Unsupported(_)) => {}
                 (None, _) if self.resync == Resync::Settled => {
                     self.resync = self.later(now, attempts, Cause::Leftover);
                 }
