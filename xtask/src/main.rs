@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod guest;
 mod packages;
 mod test;
@@ -17,6 +18,7 @@ mod workspace;
 #[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
+  cargo xtask demo                       watch a small cluster at work
   cargo xtask test                       everything that must hold before a change is merged
   cargo xtask guest -- ipvsadm -Ln       a command on a kernel that has IPVS
   cargo xtask help guest")]
@@ -27,12 +29,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Guest(guest::command::Args),
     Test(test::Args),
 }
 
 fn main() -> ExitCode {
     let finished = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
         Command::Guest(args) => guest::command::run(args),
         Command::Test(args) => test::run(&args),
     };

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::guest::Kernel;
 
-mod artifacts;
+pub(crate) mod artifacts;
 mod cargo;
 mod in_guest;
 mod kernel;

@@ -187,16 +187,22 @@ fn admission_members(server: &VirtualServer) -> Vec<Shared> {
     ranges.iter().map(range).chain([guard]).collect()
 }
 
-/// Who is led to servers of their own, and who gets no answer. Without destinations IPVS refuses
-/// by itself.
+/// Who is led to servers of their own, who gets no answer, and who is refused.
+///
+/// Without destinations IPVS refuses by itself, with an ICMP error. That is good enough for UDP; a
+/// TCP client on the same kernel is not told by it before its second try, a second later, because
+/// its socket is still busy connecting. A reset is never lost that way.
 fn audience_members(server: &VirtualServer) -> Vec<Shared> {
     let family = server.key.family();
-    let is_silent = |pool: &Pool| pool.servers.is_empty() && pool.when_empty == WhenEmpty::Drop;
-    let purposes = match (server.split(), is_silent(&server.external)) {
-        (false, false) => vec![],
-        (false, true) => vec![Purpose::DropAll],
-        (true, false) => vec![Purpose::InternalMark],
-        (true, true) => vec![Purpose::InternalMark, Purpose::DropExternal],
+    let Pool { servers, when_empty } = &server.external;
+    let answer = servers.is_empty().then_some(when_empty);
+    let purposes = match (server.split(), answer) {
+        (false, None) => vec![],
+        (false, Some(WhenEmpty::Drop)) => vec![Purpose::DropAll],
+        (false, Some(WhenEmpty::Reject)) if server.key.protocol != Protocol::Tcp => vec![],
+        (false, Some(WhenEmpty::Reject)) => vec![Purpose::Refuse],
+        (true, Some(WhenEmpty::Drop)) => vec![Purpose::InternalMark, Purpose::DropExternal],
+        (true, _) => vec![Purpose::InternalMark],
     };
     let entry = frontend_entry(&server.key);
     purposes.into_iter().map(|purpose| Shared::Member(SetId { purpose, family }, entry)).collect()

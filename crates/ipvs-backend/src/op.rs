@@ -89,7 +89,8 @@ pub enum Phase {
     Undivert,
     /// Servers that are not wanted stop taking new connections, or go.
     Drain,
-    /// Clients keep their addresses, once no server is left that could not answer them.
+    /// Clients keep their addresses, once no server is left that could not answer them; where none
+    /// is left at all they are refused.
     Keep,
     /// Addresses begin to attract packets.
     Bind,

@@ -282,6 +282,7 @@ const fn adding_phase(purpose: Purpose) -> Phase {
         | Purpose::DropExternal
         | Purpose::DropAll => Phase::Guard,
         Purpose::InternalMark => Phase::Divert,
+        Purpose::Refuse => Phase::Keep,
         _ if purpose.keeps_source() => Phase::Keep,
         _ => Phase::Members,
     }
@@ -290,7 +291,9 @@ const fn adding_phase(purpose: Purpose) -> Phase {
 fn removing_phase(set: SetId, entry: Entry, ledger: &Ledger) -> Phase {
     match set.purpose {
         Purpose::IpvsIps | Purpose::LoadBalancerFirewall => Phase::Unguard,
-        Purpose::InternalMark | Purpose::DropExternal | Purpose::DropAll => Phase::Undivert,
+        Purpose::InternalMark | Purpose::DropExternal | Purpose::DropAll | Purpose::Refuse => {
+            Phase::Undivert
+        }
         purpose if purpose.keeps_source() => {
             let masqueraded = purpose.masqueraded().map(|purpose| SetId { purpose, ..set });
             let stays = masqueraded.is_some_and(|set| ledger.wants(&Shared::Member(set, entry)));

@@ -92,6 +92,9 @@ sets! {
     /// Frontends without a real server on this node for anybody, and nobody gets an answer.
     DropAll "DROP-ALL" IpPort
         "proxyd service ip + port without local endpoints",
+    /// TCP frontends without any real server, whose clients are refused.
+    Refuse "REFUSE" IpPort
+        "proxyd service ip + port without endpoints",
     /// Addresses that are local to this node only because a Service has them.
     IpvsIps "IPVS-IPS" Ip
         "Addresses on the ipvs interface",

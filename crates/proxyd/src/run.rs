@@ -210,7 +210,7 @@ fn say_problems(changes: &Changes) {
         warn!("{problem}");
     }
     for problem in &changes.solved {
-        info!("solved: {problem}");
+        info!("solved: {}", problem.place());
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,16 @@ pub enum Refusal {
     Silence,
     /// The connection was cut, or something else went wrong.
     Other(io::ErrorKind),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("refused"),
+            Self::Silence => f.write_str("no answer"),
+            Self::Other(kind) => write!(f, "{kind}"),
+        }
+    }
 }
 
 impl From<io::Error> for Refusal {
@@ -104,20 +114,18 @@ impl<'a> Client<'a> {
     pub fn stream(self, target: SocketAddr, interval: Duration) -> Stream {
         let stop = Arc::new(AtomicBool::new(false));
         let until = stop.clone();
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let written = tally.clone();
         let thread = self.namespace.spawn(move || {
-            let mut tally = Tally::default();
             let mut next = Instant::now();
             while !until.load(Ordering::Relaxed) {
-                match ask(target, Transport::Tcp) {
-                    Ok(answer) => *tally.answers.entry(answer.server).or_default() += 1,
-                    Err(refusal) => tally.lost.push(refusal),
-                }
+                let answer = ask(target, Transport::Tcp);
+                open(&written).note(answer);
                 next += interval;
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
             }
-            tally
         });
-        Stream { stop, thread }
+        Stream { stop, tally, thread }
     }
 
     /// Opens a connection that stays.
@@ -137,7 +145,8 @@ impl<'a> Client<'a> {
 #[derive(Debug)]
 pub struct Stream {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Tally>,
+    tally: Arc<Mutex<Tally>>,
+    thread: JoinHandle<()>,
 }
 
 /// What became of a stream of requests.
@@ -149,7 +158,33 @@ pub struct Tally {
     pub lost: Vec<Refusal>,
 }
 
+impl Tally {
+    /// How many requests were answered or lost.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.answers.values().sum::<usize>() + self.lost.len()
+    }
+
+    fn note(&mut self, answer: Result<Answer, Refusal>) {
+        match answer {
+            Ok(answer) => *self.answers.entry(answer.server).or_default() += 1,
+            Err(refusal) => self.lost.push(refusal),
+        }
+    }
+}
+
+/// A tally is whole between any two statements that change it.
+fn open(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Stream {
+    /// What became of it so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        open(&self.tally).clone()
+    }
+
     /// Ends it.
     ///
     /// # Panics
@@ -157,7 +192,8 @@ impl Stream {
     #[must_use]
     pub fn stop(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the thread that asks does not panic")
+        self.thread.join().expect("the thread that asks does not panic");
+        open(&self.tally).clone()
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Cluster {
     pub client: Namespace,
 }
 
-/// A node: a namespace with an address on the fabric and a bridge for its pods.
+/// A node: a namespace with an address on the fabric, and a link to each of its pods.
 #[derive(Debug)]
 pub struct Node {
     /// From 1.
@@ -35,7 +35,7 @@ pub struct Node {
     pub namespace: Namespace,
 }
 
-/// A pod: a namespace behind a node's bridge.
+/// A pod: a namespace behind a link of its own to its node, so that all it sends is routed there.
 #[derive(Debug)]
 pub struct Pod {
     /// As its server calls itself.
@@ -98,10 +98,10 @@ impl Node {
             addr add fd00:50::{host}/64 dev eth0 nodad
             route add 203.0.113.0/24 dev eth0
             route add 2001:db8:9::/64 dev eth0
-            link add cni0 type bridge
+            link add cni0 type dummy
             link set cni0 up
-            addr add 10.244.{number}.1/24 dev cni0
-            addr add fd00:244:{number}::1/64 dev cni0 nodad",
+            addr add 10.244.{number}.1/32 dev cni0
+            addr add fd00:244:{number}::1/128 dev cni0 nodad",
         ));
         namespace.sysctl("net.ipv4.ip_forward", "1");
         namespace.sysctl("net.ipv6.conf.all.forwarding", "1");
@@ -126,7 +126,7 @@ impl Node {
         }
     }
 
-    /// The address of its bridge in the family of `peer`: what a pod of it sees of the node.
+    /// The address at its end of the links to pods in the family of `peer`: what a pod of it sees of the node.
     ///
     /// # Panics
     /// Never: the text of the IPv6 address is well formed.
@@ -147,21 +147,38 @@ impl Node {
         let number = self.number;
         let namespace = Namespace::new("pod");
         let port = format!("pod{host}");
-        self.namespace.ip(&format!(
-            "link add {port} type veth peer name eth0 netns {}
-            link set {port} master cni0 up",
-            namespace.name()
-        ));
         let ipv4 = Ipv4Addr::new(10, 244, number, host);
         let ipv6: Ipv6Addr = format!("fd00:244:{number}::{host}").parse().expect("an address");
+        self.namespace.ip(&format!(
+            "link add {port} type veth peer name eth0 netns {}
+            addr add 10.244.{number}.1/32 dev {port}
+            addr add fd00:244:{number}::1/128 dev {port} nodad
+            link set {port} up
+            route add {ipv4}/32 dev {port}
+            route add {ipv6}/128 dev {port}",
+            namespace.name()
+        ));
         namespace.ip(&format!(
             "link set eth0 up
-            addr add {ipv4}/24 dev eth0
-            addr add {ipv6}/64 dev eth0 nodad
+            addr add {ipv4}/32 dev eth0
+            addr add {ipv6}/128 dev eth0 nodad
+            route add 10.244.{number}.1 dev eth0
             route add default via 10.244.{number}.1
+            route add fd00:244:{number}::1 dev eth0
             route add default via fd00:244:{number}::1 dev eth0"
         ));
         Pod { name: name.to_owned(), ipv4, ipv6, namespace }
+    }
+}
+
+impl Pod {
+    /// Its address in the family of `peer`.
+    #[must_use]
+    pub const fn address_for(&self, peer: IpAddr) -> IpAddr {
+        match peer {
+            IpAddr::V4(_) => IpAddr::V4(self.ipv4),
+            IpAddr::V6(_) => IpAddr::V6(self.ipv6),
+        }
     }
 }
 

@@ -58,10 +58,26 @@ impl Daemon {
         manifests: &Path,
         arguments: &[&str],
     ) -> Self {
+        Self::spawn_under(&[], namespace, node_name, manifests, arguments)
+    }
+
+    /// Starts under another program, such as `env NAME=VALUE`, and does not wait.
+    ///
+    /// # Panics
+    /// When the program cannot be run.
+    #[must_use]
+    pub fn spawn_under(
+        wrapper: &[&str],
+        namespace: &Namespace,
+        node_name: &str,
+        manifests: &Path,
+        arguments: &[&str],
+    ) -> Self {
         let log = std::env::temp_dir().join(format!("proxyd-{}.log", namespace.name()));
         let file = File::create(&log).expect("the temporary directory can be written");
         let child = Command::new("ip")
             .args(["netns", "exec", namespace.name()])
+            .args(wrapper)
             .arg(proxyd())
             .args(["run", "-v", "--node-name", node_name, "--manifests"])
             .arg(manifests)

@@ -2,14 +2,26 @@
 //! so a namespace is a node, a pod, or a client outside; pairs of virtual Ethernet devices join
 //! them. Needs root, and a kernel with what the tests are about.
 
+mod application;
 mod client;
 mod cluster;
 mod daemon;
+mod in_process;
+mod kernel_state;
+mod manifests;
 mod namespace;
+mod patience;
 mod server;
+mod strangers;
 
+pub use application::{Application, Endpoint};
 pub use client::{Answer, Client, Refusal, Stream, Tally, Transport, ask_over};
 pub use cluster::{Cluster, Node, Pod};
 pub use daemon::{Daemon, proxyd};
+pub use in_process::{InProcess, Work};
+pub use kernel_state::{KernelState, packet_filter};
+pub use manifests::{Manifests, example};
 pub use namespace::{Namespace, run};
+pub use patience::wait_until;
 pub use server::Server;
+pub use strangers::{assert_strangers_untouched, plant_strangers};

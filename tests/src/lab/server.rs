@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+
 use super::Namespace;
 
 /// Answers over TCP and UDP, in both families, on one port: to each line, or datagram, a line with
@@ -55,21 +57,17 @@ impl Drop for Server {
 }
 
 fn serve_tcp(listener: &TcpListener, name: &str, stop: &Arc<AtomicBool>) {
-    listener.set_nonblocking(true).expect("a listener can be made not to block");
+    set_socket_timeout(listener, Timeout::Recv, Some(LOOK)).expect("a socket can have a timeout");
     while !stop.load(Ordering::Relaxed) {
-        match listener.accept() {
-            Ok((stream, peer)) => {
-                let (name, stop) = (name.to_owned(), stop.clone());
-                thread::spawn(move || converse(&stream, &line(&name, peer), &stop));
-            }
-            Err(_) => thread::sleep(Duration::from_millis(2)),
+        if let Ok((stream, peer)) = listener.accept() {
+            let (name, stop) = (name.to_owned(), stop.clone());
+            thread::spawn(move || converse(&stream, &line(&name, peer), &stop));
         }
     }
 }
 
 /// Answers each line of one connection.
 fn converse(stream: &TcpStream, answer: &str, stop: &AtomicBool) {
-    let _ = stream.set_nonblocking(false);
     let _ = stream.set_read_timeout(Some(LOOK));
     let mut reader = BufReader::new(stream);
     let mut asked = String::new();

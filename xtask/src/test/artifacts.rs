@@ -7,24 +7,24 @@ use serde_json::Value;
 
 /// A program that holds tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TestProgram {
+pub(crate) struct TestProgram {
     /// Crate and target as one word, for people.
-    pub(super) name: String,
-    pub(super) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
     /// Its package's directory, where cargo would start it.
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
 }
 
 /// The programs of one build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Artifacts {
-    pub(super) tests: Vec<TestProgram>,
+pub(crate) struct Artifacts {
+    pub(crate) tests: Vec<TestProgram>,
     /// Programs of the project itself, by name.
-    pub(super) programs: Vec<(String, PathBuf)>,
+    pub(crate) programs: Vec<(String, PathBuf)>,
 }
 
 /// Reads one JSON message per line.
-pub(super) fn parse(messages: &str) -> Result<Artifacts> {
+pub(crate) fn parse(messages: &str) -> Result<Artifacts> {
     let mut artifacts = Artifacts::default();
     for line in messages.lines().filter(|line| line.starts_with('{')) {
         let message: Value = serde_json::from_str(line).context("read a message of cargo")?;

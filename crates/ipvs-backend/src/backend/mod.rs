@@ -1,6 +1,7 @@
 //! [`IpvsBackend`]: the contract of [`proxy_core::Backend`] kept with the kernel's objects.
 
 mod draining;
+mod inspect;
 mod rolling;
 mod wish;
 

@@ -22,6 +22,7 @@ mod test_support;
 mod traffic;
 mod transport;
 
+pub mod conntrack;
 pub mod ipset;
 pub mod ipvs;
 pub mod route;

@@ -140,6 +140,10 @@ pub enum Target {
     Drop,
     /// It is answered with an ICMP port-unreachable error.
     Reject(Family),
+    /// It is answered with a TCP reset.
+    Reset,
+    /// It goes to this port of the same address instead.
+    ToPort(u16),
     /// These bits of its mark are set.
     Mark(u32),
     /// These bits of its mark are flipped.

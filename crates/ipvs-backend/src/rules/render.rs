@@ -53,6 +53,8 @@ fn render_target(target: Target) -> String {
         Target::Drop => "DROP".to_owned(),
         Target::Reject(Family::Ipv4) => "REJECT --reject-with icmp-port-unreachable".to_owned(),
         Target::Reject(Family::Ipv6) => "REJECT --reject-with icmp6-port-unreachable".to_owned(),
+        Target::Reset => "REJECT --reject-with tcp-reset".to_owned(),
+        Target::ToPort(port) => format!("DNAT --to-destination :{port}"),
         Target::Mark(mask) => format!("MARK --set-xmark {mask:#x}/{mask:#x}"),
         Target::FlipMark(mask) => format!("MARK --set-xmark {mask:#x}/0x0"),
         Target::MarkFromSet(set) => format!("SET --map-set {set} dst,dst --map-mark"),

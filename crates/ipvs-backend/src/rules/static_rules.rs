@@ -114,6 +114,7 @@ pub fn static_rules(family: Family, config: &RuleConfig) -> Rules {
         chains: vec![
             chain(mangle, "KUBE-IPVS-PREROUTING", arriving(family, config)),
             chain(mangle, "KUBE-IPVS-OUTPUT", leaving(family)),
+            chain(nat, "KUBE-IPVS-REFUSE", refused(family)),
             chain(nat, "KUBE-SERVICES", services(family, config)),
             chain(nat, "KUBE-LOAD-BALANCER", load_balancer(family)),
             chain(nat, "KUBE-NODE-PORT", node_ports(family)),
@@ -129,6 +130,7 @@ pub fn static_rules(family: Family, config: &RuleConfig) -> Rules {
             jump(mangle, "PREROUTING", "KUBE-IPVS-PREROUTING", "proxyd audiences"),
             jump(mangle, "OUTPUT", "KUBE-IPVS-OUTPUT", "proxyd audiences"),
             jump(nat, "OUTPUT", "KUBE-SERVICES", "kubernetes service portals"),
+            jump(nat, "OUTPUT", "KUBE-IPVS-REFUSE", "proxyd services without endpoints"),
             jump(nat, "PREROUTING", "KUBE-SERVICES", "kubernetes service portals"),
             jump(nat, "POSTROUTING", "KUBE-POSTROUTING", "kubernetes postrouting rules"),
             jump(filter, "FORWARD", "KUBE-FORWARD", "kubernetes forwarding rules"),
@@ -191,6 +193,16 @@ fn leaving(family: Family) -> Vec<Rule> {
         nobody(family),
     ]
 }
+
+/// The node's own connections to a frontend without servers. IPVS would answer before any rule
+/// that can reset them, so they go to a port of the same address where nobody answers.
+fn refused(family: Family) -> Vec<Rule> {
+    let matches = [Match::Protocol(Protocol::Tcp), in_set(family, Purpose::Refuse, BOTH)];
+    vec![rule(matches, Target::ToPort(UNSERVED_PORT))]
+}
+
+/// `tcpmux` (RFC 1078), historic: nothing listens there.
+const UNSERVED_PORT: u16 = 1;
 
 const fn internal_mark(family: Family) -> SetId {
     SetId { purpose: Purpose::InternalMark, family }
@@ -312,13 +324,20 @@ fn source_ranges(family: Family) -> Vec<Rule> {
 /// answer there too. Only the ports of Services and ping are let through.
 fn access(family: Family) -> Vec<Rule> {
     let served = |purpose| rule([in_set(family, purpose, BOTH)], Target::Return);
+    let without_servers =
+        [Match::Protocol(Protocol::Tcp), Match::New, in_set(family, Purpose::Refuse, BOTH)];
     vec![
+        rule(without_servers, Target::Reset),
         served(Purpose::LoadBalancer),
         served(Purpose::ClusterIp),
         served(Purpose::ExternalIp),
         served(Purpose::ExternalIpLocal),
         rule([in_set(family, Purpose::HealthCheckNodePort, ONE)], Target::Return),
         rule([Match::EchoRequest(family)], Target::Return),
+        rule(
+            [Match::Protocol(Protocol::Tcp), Match::New, in_set(family, Purpose::IpvsIps, ONE)],
+            Target::Reset,
+        ),
         rule([Match::New, in_set(family, Purpose::IpvsIps, ONE)], Target::Reject(family)),
     ]
 }

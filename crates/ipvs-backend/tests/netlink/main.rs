@@ -5,5 +5,7 @@
 
 mod ipset;
 mod ipvs;
+#[path = "../namespace/mod.rs"]
+mod namespace;
 mod route;
 mod support;

@@ -76,7 +76,7 @@ pub(super) fn schedulers(lab: &mut dyn Lab) -> Verdict {
     for scheduler in capabilities.schedulers.iter().copied() {
         one.scheduler = scheduler;
         one.scheduler_flags = SchedulerFlags::default_for(scheduler);
-        session.change_to(std::slice::from_ref(&one));
+        session.offer(std::slice::from_ref(&one));
     }
     Verdict::Passed
 }

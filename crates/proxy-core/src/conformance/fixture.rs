@@ -113,6 +113,14 @@ pub(super) const fn port(number: u16) -> NonZeroU16 {
     }
 }
 
+/// The addresses at which the suite asks for node ports, of both families. Some data planes want
+/// the node to have them.
+#[must_use]
+pub fn node_addresses() -> Vec<IpAddr> {
+    let of = |family| (1..=4).map(move |number| frontend(family, FrontendKind::NodePort, number));
+    Family::ALL.into_iter().flat_map(of).collect()
+}
+
 /// Addresses that no lab has for itself: private ones, and those kept for benchmarks (RFC 2544)
 /// and documentation (RFC 3849).
 fn frontend(family: Family, kind: FrontendKind, number: u16) -> IpAddr {

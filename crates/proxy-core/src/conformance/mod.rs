@@ -40,6 +40,7 @@ mod resync;
 mod session;
 mod view;
 
+pub use fixture::node_addresses;
 pub use view::{Served, served};
 
 use crate::Inspect;
@@ -50,7 +51,8 @@ pub trait Lab {
     /// before, and finds the data plane as that left it.
     fn open(&mut self) -> Box<dyn Inspect + '_>;
 
-    /// Makes the data plane what it was before anything was opened on it.
+    /// Makes the data plane what it was before anything was opened on it. A data plane that tells
+    /// its node ports by the node's addresses has those of [`node_addresses`].
     fn reset(&mut self);
 }
 

@@ -5,7 +5,10 @@ use std::time::Instant;
 use super::view::{Served, served};
 use super::{Lab, fixture};
 use crate::diff::{Change, diff};
-use crate::{BackendError, Capabilities, Delta, DesiredState, Inspect, Report, VirtualServer};
+use crate::{
+    BackendError, Capabilities, Delta, DesiredState, Failure, Inspect, ObjectError, Report,
+    VirtualServer,
+};
 
 /// An open backend, and the virtual servers it should be serving.
 pub(super) struct Session<'a> {
@@ -59,6 +62,23 @@ impl<'a> Session<'a> {
         let delta = Delta::between(&self.wanted, &next);
         self.wanted = next;
         self.apply(&delta)
+    }
+
+    /// As [`Self::change_to`], but what is asked for may turn out not to be supported after all:
+    /// some data planes find out when they are asked. Then everything is as it was.
+    #[track_caller]
+    pub(super) fn offer(&mut self, servers: &[VirtualServer]) {
+        let next = fixture::state(servers);
+        let delta = Delta::between(&self.wanted, &next);
+        let is_refusal = |failure: &Failure| matches!(failure.error, ObjectError::Unsupported(_));
+        match self.backend.apply(&delta) {
+            Ok(report) if !report.failed.is_empty() && report.failed.iter().all(is_refusal) => {}
+            result => {
+                let _ = sound("apply", result);
+                self.wanted = next;
+            }
+        }
+        self.expect_wanted("apply");
     }
 
     /// Applies a delta after which what was wanted before still is.

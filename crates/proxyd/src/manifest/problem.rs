@@ -38,6 +38,16 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Where it is, or was.
+    pub(crate) fn place(&self) -> String {
+        match self.field.as_str() {
+            "" => self.object.clone(),
+            field => format!("{}: {field}", self.object),
+        }
+    }
+}
+
 impl From<&Rejection> for Problem {
     fn from(rejection: &Rejection) -> Self {
         Self {

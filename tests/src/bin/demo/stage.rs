@@ -1,0 +1,204 @@
+//! The cluster with what runs in it, and the ways to change it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use tests::lab::{Client, Cluster, Daemon, Manifests, Node, Pod, Server, example, wait_until};
+
+use crate::ask::{BACKEND, Caller};
+use crate::screen::Screen;
+
+/// How long a change may take to reach the kernels of all nodes.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The port of every server.
+const SERVED: u16 = 8080;
+
+/// Where a pod is, or will be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) name: &'static str,
+    /// The number of its node.
+    pub(crate) node: u8,
+    /// The last part of its address.
+    pub(crate) host: u8,
+}
+
+pub(crate) const FRONTEND: Place = Place { name: "frontend", node: 1, host: 20 };
+pub(crate) const BACKEND_1: Place = Place { name: "backend-1", node: 1, host: 10 };
+pub(crate) const BACKEND_2: Place = Place { name: "backend-2", node: 2, host: 10 };
+pub(crate) const BACKEND_3: Place = Place { name: "backend-3", node: 3, host: 10 };
+pub(crate) const BACKEND_4: Place = Place { name: "backend-4", node: 2, host: 11 };
+
+/// Everything there is. Fields are dropped in this order.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// One a node, in the order of their numbers.
+    pub(crate) daemons: Vec<Daemon>,
+    pods: BTreeMap<&'static str, Running>,
+    pub(crate) manifests: Manifests,
+    pub(crate) cluster: Cluster,
+    pub(crate) screen: Screen,
+}
+
+/// A pod and the process in it.
+#[derive(Debug)]
+struct Running {
+    _server: Server,
+    pod: Pod,
+}
+
+impl Stage {
+    /// Three nodes with proxyd, a frontend and one backend.
+    pub(crate) fn set_up(screen: Screen) -> Self {
+        introduce(screen);
+        let cluster = Cluster::new(3);
+        let manifests = Manifests::two_tier();
+        let mut stage =
+            Self { daemons: Vec::new(), pods: BTreeMap::new(), manifests, cluster, screen };
+        stage.start(FRONTEND);
+        stage.start(BACKEND_2);
+        stage.daemons = stage.cluster.nodes.iter().map(|node| stage.daemon(node)).collect();
+        stage.daemons.iter().for_each(|daemon| daemon.wait_for_log("synced everything"));
+        stage
+    }
+
+    /// Starts the proxyd of a node.
+    pub(crate) fn daemon(&self, node: &Node) -> Daemon {
+        Daemon::spawn(&node.namespace, &node.name, self.manifests.path(), &[])
+    }
+
+    /// Starts a pod and the server in it.
+    pub(crate) fn start(&mut self, place: Place) {
+        let pod = self.cluster.node(place.node).pod(place.name, place.host);
+        let server = Server::start(&pod.namespace, place.name, SERVED);
+        self.pods.insert(place.name, Running { _server: server, pod });
+    }
+
+    /// Ends the server of a pod, and the pod.
+    pub(crate) fn end(&mut self, place: Place) {
+        self.pods.remove(place.name);
+    }
+
+    pub(crate) fn pod(&self, place: Place) -> &Pod {
+        let running = self.pods.get(place.name);
+        &running.unwrap_or_else(|| panic!("the pod {} does not run", place.name)).pod
+    }
+
+    /// A pod as a client.
+    pub(crate) fn caller(&self, place: Place) -> Caller<'_> {
+        let pod = self.pod(place);
+        Caller { name: &pod.name, client: Client::in_namespace(&pod.namespace) }
+    }
+
+    /// Puts a version of the backends' endpoints in place, as an editor would, and waits until the
+    /// kernel of every node has it.
+    pub(crate) fn apply(&self, change: &str, backends: &[Place]) {
+        self.replace(change);
+        let begin = Instant::now();
+        for node in &self.cluster.nodes {
+            let what =
+                format!("{} sends new connections to {} exactly", node.name, names(backends));
+            wait_until(&what, LIMIT, || self.serves(node, backends));
+        }
+        let milliseconds = begin.elapsed().as_millis();
+        self.screen
+            .note(&format!("seen in the kernels of all three nodes after {milliseconds} ms"));
+    }
+
+    /// Puts a version of the backends' endpoints in place, as an editor would.
+    pub(crate) fn replace(&self, change: &str) {
+        let command = format!("cp ../changes/{change} .draft && mv .draft backend-endpoints.yaml");
+        self.screen.command("manifests", &command);
+        self.manifests.write("backend-endpoints.yaml", &example(&format!("changes/{change}")));
+    }
+
+    /// Whether new connections to the backends' Service go to these pods, in both families and
+    /// protocols, and to no other.
+    fn serves(&self, node: &Node, backends: &[Place]) -> bool {
+        let mut expected = self.destinations(backends);
+        expected.sort_unstable();
+        let held = node.namespace.exec("ipvsadm", &["-Sn"]);
+        let is_ours =
+            |line: &&str| BACKEND.iter().any(|target| line.contains(&format!("{target} -r")));
+        let mut held: Vec<_> = held
+            .lines()
+            .map(str::trim)
+            .filter(is_ours)
+            .filter(|line| !line.ends_with("-w 0"))
+            .collect();
+        held.sort_unstable();
+        held == expected
+    }
+
+    /// As `ipvsadm -Sn` prints them.
+    fn destinations(&self, backends: &[Place]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for place in backends {
+            for target in BACKEND {
+                let server = SocketAddr::new(self.pod(*place).address_for(target.ip()), SERVED);
+                for protocol in ["-t", "-u"] {
+                    lines.push(format!("-a {protocol} {target} -r {server} -m -w 1"));
+                }
+            }
+        }
+        lines
+    }
+
+    /// How many changes each proxyd has carried out.
+    pub(crate) fn changes_carried_out(&self) -> Vec<usize> {
+        let is_change = |line: &&str| line.contains(" synced changed=");
+        self.daemons.iter().map(|daemon| daemon.log().lines().filter(is_change).count()).collect()
+    }
+
+    /// Waits until each proxyd has carried out one more.
+    pub(crate) fn wait_for_changes(&self, before: &[usize]) {
+        wait_until("every proxyd carries out the change", LIMIT, || {
+            self.changes_carried_out().iter().zip(before).all(|(now, before)| now > before)
+        });
+    }
+
+    /// Waits until each proxyd has logged `text`; shows and returns the line of node 1's.
+    pub(crate) fn show_logged(&self, text: &str) -> String {
+        self.daemons.iter().for_each(|daemon| daemon.wait_for_log(text));
+        let log = self.daemons[0].log();
+        let line = log.lines().rfind(|line| line.contains(text)).unwrap_or_default();
+        let line = line.split_whitespace().skip(1).collect::<Vec<_>>().join(" "); // without the time
+        self.screen.note(&format!("proxyd on node-1 logs: {line}"));
+        line
+    }
+
+    /// Node 1, which has the frontend and is the way in for the client outside.
+    pub(crate) fn first_node(&self) -> &Node {
+        self.cluster.node(1)
+    }
+
+    pub(crate) fn address(&self, place: Place, peer: SocketAddr) -> IpAddr {
+        self.pod(place).address_for(peer.ip())
+    }
+}
+
+fn introduce(screen: Screen) {
+    let version = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = std::env::var("GUEST_KERNEL").unwrap_or_else(|_| "the running one".to_owned());
+    for line in [
+        &*format!("kernel     Linux {} ({kernel})", version.trim()),
+        "nodes      node-1, node-2, node-3; pods of node-N have 10.244.N.0/24 and fd00:244:N::/64",
+        "pods       frontend on node-1; backend-1, -2 and -3 each on the node of its number",
+        "outside    a client without a route to pods; it reaches cluster IPs through node-1",
+        "manifests  a copy of examples/two-tier, with its changes beside it; every node runs",
+        "           proxyd run --manifests manifests --node-name node-N",
+        "nc         stands for: send a line, print the server's name and the source it saw",
+    ] {
+        screen.line(line);
+    }
+}
+
+fn names(places: &[Place]) -> String {
+    match places {
+        [] => "nobody".to_owned(),
+        places => places.iter().map(|place| place.name).collect::<Vec<_>>().join(", "),
+    }
+}

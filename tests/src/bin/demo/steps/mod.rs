@@ -1,0 +1,40 @@
+//! The story, one module a chapter.
+
+use crate::stage::Stage;
+use crate::verdict::Shown;
+
+mod first_call;
+mod no_backends;
+mod replacement;
+mod restart;
+mod scaling;
+mod sources;
+mod stream;
+mod typo;
+
+/// A step of the story.
+pub(crate) struct Step {
+    /// What it is about.
+    pub(crate) title: &'static str,
+    /// Does it, shows it, and says what was shown.
+    pub(crate) run: fn(&mut Stage) -> Shown,
+}
+
+/// All steps. Each takes over the cluster as the one before left it.
+pub(crate) const ALL: &[Step] = &[
+    Step { title: "A frontend pod calls a Service with one backend", run: first_call::run },
+    Step { title: "The Service is scaled to three backends", run: scaling::run },
+    Step { title: "A backend pod calls its own Service (hairpin)", run: sources::hairpin },
+    Step { title: "A node calls the Service", run: sources::node },
+    Step {
+        title: "A client outside the cluster calls the Services, through node-1",
+        run: sources::outside,
+    },
+    Step { title: "All endpoints of the Service go away, and come back", run: no_backends::run },
+    Step { title: "A backend pod is replaced under a stream of requests", run: replacement::run },
+    Step { title: "A manifest is broken by a typo, then mended", run: typo::run },
+    Step {
+        title: "proxyd is killed under a stream of requests, and started again",
+        run: restart::run,
+    },
+];

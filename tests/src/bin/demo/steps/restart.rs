@@ -1,0 +1,38 @@
+//! Traffic needs the kernel, not proxyd: it may be killed, and when it comes back it finds
+//! everything as it should be.
+
+use rustix::process::Signal;
+use tests::lab::KernelState;
+
+use super::stream::Requests;
+use crate::stage::{FRONTEND, Stage};
+use crate::verdict::{Failure, Shown, require};
+
+pub(super) fn run(stage: &mut Stage) -> Shown {
+    let requests = Requests::begin(stage.screen, stage.caller(FRONTEND));
+    let restarted = restart(stage, &requests);
+    let tally = requests.end(stage.screen);
+    restarted?;
+    let total: usize = tally?.answers.values().sum();
+    Ok(format!("lost 0 of {total} requests, and the restart changed nothing in the kernel"))
+}
+
+fn restart(stage: &mut Stage, requests: &Requests) -> Result<(), Failure> {
+    stage.screen.command("node-1", "kill -KILL $(pidof proxyd)");
+    let status = stage.daemons.remove(0).stop(Signal::KILL);
+    stage.screen.output(status);
+    let before = KernelState::of(&stage.first_node().namespace);
+    requests.pass(200);
+
+    stage.screen.command("node-1", "proxyd run --manifests manifests --node-name node-1");
+    stage.daemons.insert(0, stage.daemon(stage.first_node()));
+    let line = stage.show_logged("synced everything");
+    requests.pass(100);
+    require(line.contains(" kernel_changes=0 "), || {
+        format!("expected a restart without changes to the kernel; it logged: {line}")
+    })?;
+    let after = KernelState::of(&stage.first_node().namespace);
+    require(before == after, || {
+        format!("expected the kernel to hold what it held before\n{before:#?}\nand not\n{after:#?}")
+    })
+}

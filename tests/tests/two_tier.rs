@@ -1,0 +1,79 @@
+//! The manifests of `examples/two-tier` on a real kernel: nothing but what they ask for is there,
+//! and it works.
+
+use std::net::SocketAddr;
+
+use tests::lab::{Answer, Client, Cluster, Daemon, KernelState, Manifests, Server, Transport};
+
+const BACKEND: [&str; 2] = ["10.96.0.100:3000", "[fd00:96::100]:3000"];
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn the_kernel_holds_exactly_what_the_manifests_ask_for() {
+    let cluster = Cluster::new(1);
+    let manifests = Manifests::two_tier();
+    let _daemon = Daemon::start(cluster.node(1), manifests.path());
+    let expected = KernelState {
+        services: lines(
+            "-A -t 10.96.0.100:3000 -s rr
+            -A -t 10.96.0.80:80 -s rr
+            -A -t [fd00:96::100]:3000 -s rr
+            -A -u 10.96.0.100:3000 -s rr
+            -A -u [fd00:96::100]:3000 -s rr
+            -a -t 10.96.0.100:3000 -r 10.244.2.10:8080 -m -w 1
+            -a -t 10.96.0.80:80 -r 10.244.1.20:8080 -m -w 1
+            -a -t [fd00:96::100]:3000 -r [fd00:244:2::10]:8080 -m -w 1
+            -a -u 10.96.0.100:3000 -r 10.244.2.10:8080 -m -w 1
+            -a -u [fd00:96::100]:3000 -r [fd00:244:2::10]:8080 -m -w 1",
+        ),
+        members: lines(
+            "add KUBE-6-CLUSTER-IP fd00:96::100,tcp:3000
+            add KUBE-6-CLUSTER-IP fd00:96::100,udp:3000
+            add KUBE-6-IPVS-IPS fd00:96::100
+            add KUBE-CLUSTER-IP 10.96.0.100,tcp:3000
+            add KUBE-CLUSTER-IP 10.96.0.100,udp:3000
+            add KUBE-CLUSTER-IP 10.96.0.80,tcp:80
+            add KUBE-IPVS-IPS 10.96.0.100
+            add KUBE-IPVS-IPS 10.96.0.80
+            add KUBE-LOOP-BACK 10.244.1.20,tcp:8080,10.244.1.20",
+        ),
+        routes: lines(
+            "local 10.96.0.100 dev lo scope host src 192.168.50.11
+            local 10.96.0.80 dev lo scope host src 192.168.50.11
+            local fd00:96::100 dev lo src fd00:50::11 metric 512 pref medium",
+        ),
+    };
+    assert_eq!(KernelState::of(&cluster.node(1).namespace), expected);
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn every_client_reaches_the_backend_and_is_seen_as_who_it_is_or_as_the_node() {
+    let cluster = Cluster::new(2);
+    let node = cluster.node(1);
+    let frontend = node.pod("frontend", 20);
+    let backend = cluster.node(2).pod("backend", 10);
+    let _server = Server::start(&backend.namespace, &backend.name, 8080);
+    let manifests = Manifests::two_tier();
+    let _daemon = Daemon::start(node, manifests.path());
+    for target in BACKEND.map(|target| target.parse::<SocketAddr>().unwrap()) {
+        let peer = target.ip();
+        for (namespace, expected_source) in [
+            (&frontend.namespace, frontend.address_for(peer)),
+            (&node.namespace, node.address_for(peer)),
+            (&cluster.client, node.address_for(peer)),
+        ] {
+            for transport in [Transport::Tcp, Transport::Udp] {
+                let answer = Client::in_namespace(namespace).ask(target, transport);
+                let expected = Answer { server: "backend".to_owned(), source: expected_source };
+                assert_eq!(answer, Ok(expected), "{} to {target}", namespace.name());
+            }
+        }
+    }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<_> = text.lines().map(|line| line.trim().to_owned()).collect();
+    lines.sort_unstable();
+    lines
+}
