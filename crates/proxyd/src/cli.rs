@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{resolve, run};
+use crate::{cleanup, resolve, run};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 #[derive(Debug, Parser)]
@@ -16,6 +16,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Resolve(resolve::ResolveArgs),
+    Cleanup(cleanup::CleanupArgs),
 }
 
 /// Parses the arguments of the process and does what they say.
@@ -26,5 +27,6 @@ pub fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Resolve(args) => resolve::run(&args),
+        Command::Cleanup(args) => cleanup::run(&args),
     }
 }

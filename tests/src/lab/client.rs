@@ -59,7 +59,9 @@ impl fmt::Display for Refusal {
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused,
+            // A datagram of the node's own to an IPVS service without servers is refused as it is
+            // sent, by an error of its own.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => Self::Refused,
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::Silence,
             kind => Self::Other(kind),
         }

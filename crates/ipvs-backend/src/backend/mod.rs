@@ -342,11 +342,12 @@ fn has_ipv6() -> bool {
 
 /// A set that is not as it must be makes the rules that refer to it wrong, or impossible.
 fn all_sets_fit(report: &Report) -> Result<(), BackendError> {
-    let Some(failure) = report.failed.first() else { return Ok(()) };
+    let Some(Failure { object, error, .. }) = report.failed.first() else { return Ok(()) };
+    let cause = std::error::Error::source(error).map_or_else(String::new, |it| format!(": {it}"));
     Err(BackendError::Missing {
-        what: format!("an ipset of ours ({failure})"),
-        remedy: "remove whatever has its name: `iptables-save | grep NAME` shows the rules that \
-                 refer to it, `ipset destroy NAME` removes it once there are none"
+        what: format!("an ipset as it must be ({object}: {error}{cause})"),
+        remedy: "whatever else has its name must go: `iptables-save` shows the rules that refer \
+                 to it, and once there are none `ipset destroy` with its name removes it"
             .to_owned(),
     })
 }
