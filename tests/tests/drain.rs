@@ -38,6 +38,7 @@ impl Story {
         let flag = match transport {
             Transport::Tcp => "-t",
             Transport::Udp => "-u",
+            Transport::Sctp => "--sctp-service",
         };
         state.services.retain(|line| line.split_whitespace().nth(1) == Some(flag));
         state.weight(&format!("{}:8080", of.ipv4))

@@ -258,7 +258,9 @@ fn judge_errno(op: &Op, errno: Errno) -> Verdict {
         )
         | (Op::DeleteAddress(_), Errno::ADDRNOTAVAIL)
         | (Op::AddAddress(_), Errno::EXIST) => Verdict::Done,
-        (Op::SetService(_) | Op::SetDestination(..), Errno::SRCH) => Verdict::Lost,
+        (Op::SetService(_) | Op::AddDestination(..) | Op::SetDestination(..), Errno::SRCH) => {
+            Verdict::Lost
+        }
         // One of ours with another source address.
         (Op::AddRoute(_), Errno::EXIST) => Verdict::Lost,
         (Op::SetDestination(..), Errno::NOENT) => Verdict::Lost,

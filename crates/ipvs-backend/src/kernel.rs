@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proxy_core::{BackendError, Family};
 
 use crate::iptables::Iptables;
+use crate::netlink::conntrack::{self, Conntrack};
 use crate::netlink::ipset::{self, Ipset, SetError};
 use crate::netlink::ipvs::{self, DestinationStatus, Ipvs, OpenError, ServiceId};
 use crate::netlink::route::{self, Route};
@@ -25,6 +26,12 @@ pub trait Kernel: Send {
     /// # Errors
     /// When a dump could not be read to its end.
     fn observe(&mut self) -> io::Result<Observed>;
+
+    /// Reads the part of that which is about devices, addresses and routes; the rest is left empty.
+    ///
+    /// # Errors
+    /// When a dump could not be read to its end.
+    fn observe_network(&mut self) -> io::Result<Observed>;
 
     /// The destinations of a service with their connections; none if there is no such service.
     ///
@@ -68,6 +75,22 @@ pub trait Kernel: Send {
     /// When it cannot be asked for.
     fn device_index(&mut self) -> io::Result<Option<u32>>;
 
+    /// The UDP flows in `scope` that the connection tracker holds and `pick` picks.
+    ///
+    /// # Errors
+    /// When they cannot be read; of kind `Unsupported` or `PermissionDenied` if they never can.
+    fn udp_flows(
+        &mut self,
+        scope: conntrack::Scope<'_>,
+        pick: &mut dyn FnMut(&conntrack::Flow) -> bool,
+    ) -> io::Result<Vec<conntrack::Flow>>;
+
+    /// Makes the connection tracker forget flows; one that fails does not stop the next.
+    ///
+    /// # Errors
+    /// When answers were lost.
+    fn forget_flows(&mut self, flows: &[conntrack::Flow]) -> io::Result<Vec<Result<(), Errno>>>;
+
     /// The packet filter's rules of all tables, as `iptables-save` shows them.
     ///
     /// # Errors
@@ -89,6 +112,7 @@ pub trait Kernel: Send {
 /// The kernel of the network namespace in which this was opened, over netlink.
 #[derive(Debug)]
 pub struct Netlink {
+    conntrack: Conntrack,
     iptables: Iptables,
     ipvs: Ipvs,
     ipset: Ipset,
@@ -106,6 +130,8 @@ impl Netlink {
             source,
         };
         Ok(Self {
+            conntrack: Conntrack::open(traffic.clone())
+                .map_err(|error| attempt("tracked flows", error))?,
             iptables: Iptables::detect()?,
             ipvs: Ipvs::open(traffic.clone()).map_err(missing)?,
             ipset: Ipset::open(traffic.clone()).map_err(|error| attempt("ipset", error))?,
@@ -134,10 +160,15 @@ fn missing(error: OpenError) -> BackendError {
 
 impl Kernel for Netlink {
     fn observe(&mut self) -> io::Result<Observed> {
-        let mut observed = Observed::default();
-        self.observe_links(&mut observed)?;
+        let mut observed = self.observe_network()?;
         self.observe_sets(&mut observed)?;
         self.observe_services(&mut observed)?;
+        Ok(observed)
+    }
+
+    fn observe_network(&mut self) -> io::Result<Observed> {
+        let mut observed = Observed::default();
+        self.observe_links(&mut observed)?;
         Ok(observed)
     }
 
@@ -175,6 +206,18 @@ impl Kernel for Netlink {
         let links = self.route.links()?;
         let device = links.into_iter().find(|link| link.name == DUMMY_DEVICE);
         Ok(device.map(|link| link.index))
+    }
+
+    fn udp_flows(
+        &mut self,
+        scope: conntrack::Scope<'_>,
+        pick: &mut dyn FnMut(&conntrack::Flow) -> bool,
+    ) -> io::Result<Vec<conntrack::Flow>> {
+        self.conntrack.udp_flows(scope, pick)
+    }
+
+    fn forget_flows(&mut self, flows: &[conntrack::Flow]) -> io::Result<Vec<Result<(), Errno>>> {
+        self.conntrack.delete(flows)
     }
 
     fn saved_rules(&mut self, family: Family) -> io::Result<String> {

@@ -2,9 +2,11 @@
 //! object. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use proxy_core::{Priority, VirtualServer, VirtualServerKey};
+use proxy_core::{Priority, Protocol, Vip, VirtualServer, VirtualServerKey};
 
 use crate::marks::{MarkRange, Marks};
 use crate::netlink::ipset::Entry;
@@ -73,6 +75,18 @@ impl Ledger {
         self.touch_services(*key, touched);
     }
 
+    /// Touches the address of every virtual server that binds one.
+    pub fn touch_addresses(&self, touched: &mut Touched) {
+        for (&key, server) in &self.servers {
+            if server.vip == Vip::Bind {
+                touched.shared.insert(Shared::Vip(key.address), Some(key));
+            }
+            if server.priority == Priority::Urgent {
+                touched.urgent.insert(key);
+            }
+        }
+    }
+
     /// The marks that virtual servers have.
     pub const fn marks_mut(&mut self) -> &mut Marks {
         &mut self.marks
@@ -88,6 +102,18 @@ impl Ledger {
     #[must_use]
     pub fn server(&self, key: &VirtualServerKey) -> Option<&Arc<VirtualServer>> {
         self.servers.get(key)
+    }
+
+    /// The keys of all virtual servers.
+    pub fn keys(&self) -> impl Iterator<Item = VirtualServerKey> {
+        self.servers.keys().copied()
+    }
+
+    /// The UDP virtual servers at this address.
+    pub fn udp_frontends(&self, address: IpAddr) -> impl Iterator<Item = VirtualServerKey> {
+        let at = |port| VirtualServerKey { address, protocol: Protocol::Udp, port };
+        let range = self.servers.range(at(NonZeroU16::MIN)..=at(NonZeroU16::MAX));
+        range.map(|(key, _)| *key)
     }
 
     /// The virtual server that an IPVS service belongs to, whether or not it wants it now.

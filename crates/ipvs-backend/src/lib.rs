@@ -10,7 +10,8 @@
 //! | a `local` route to its address | packets to the address end here, where IPVS sees them |
 //!
 //! Everything goes over netlink, many requests in a send; the static rules alone are loaded by
-//! `iptables-restore`, once. What is ours in the kernel is written down in [`ownership`].
+//! `iptables-restore`, once. What is ours in the kernel is written down in [`ownership`]. UDP flows
+//! that a change leaves leading nowhere are forgotten by the connection tracker ([`stale`]).
 //!
 //! [`plan::plan`] turns what is wanted and what is observed into ordered ops; [`exec::run`]
 //! carries them out and is the only way to the kernel.
@@ -35,6 +36,7 @@ pub mod ownership;
 pub mod plan;
 pub mod rules;
 pub mod set;
+pub mod stale;
 pub mod sysctl;
 
 pub use backend::{AuditPace, IpvsBackend, IpvsConfig};

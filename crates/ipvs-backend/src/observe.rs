@@ -66,6 +66,23 @@ impl Observed {
         self.sets.get(&set).is_some_and(|set| set.members.contains_key(entry))
     }
 
+    /// Takes devices, addresses and routes from another reading. Returns what they were.
+    pub(crate) fn replace_network(&mut self, seen: Self) -> Self {
+        Self {
+            routes: std::mem::replace(&mut self.routes, seen.routes),
+            device: std::mem::replace(&mut self.device, seen.device),
+            node_addresses: std::mem::replace(&mut self.node_addresses, seen.node_addresses),
+            loopback: std::mem::replace(&mut self.loopback, seen.loopback),
+            ..Self::default()
+        }
+    }
+
+    /// Addresses that are bound, by routes or on the device for virtual servers.
+    pub(crate) fn bound(&self) -> impl Iterator<Item = IpAddr> {
+        let held = self.device.iter().flat_map(|device| &device.addresses);
+        self.routes.keys().chain(held).copied()
+    }
+
     /// Takes in that the kernel acknowledged `op`.
     pub fn record(&mut self, op: &Op) {
         match *op {

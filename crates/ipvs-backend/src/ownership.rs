@@ -9,7 +9,8 @@
 //!   route of ours or is on `kube-ipvs0`. The sets outlive the process, so they tell it what an earlier one left, and
 //!   kube-proxy's sets have the same names and meaning;
 //! - an IPVS service keyed by a firewall mark of our range ([`crate::marks::MarkRange`]);
-//! - the chains of [`crate::rules`] and the jumps into them.
+//! - the chains of [`crate::rules`] and the jumps into them;
+//! - tracked UDP flows that were sent to one of our frontends ([`crate::stale`]).
 //!
 //! Everything else is somebody else's and is never touched: other IPVS services, other sets, chains, rules, routes and addresses.
 

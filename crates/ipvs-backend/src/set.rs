@@ -188,8 +188,8 @@ impl SetId {
     #[must_use]
     pub fn scratch_name(self) -> SetName {
         let name = match self.family {
-            Family::Ipv4 => "KUBE-PROXYD-SCRATCH",
-            Family::Ipv6 => "KUBE-6-PROXYD-SCRATCH",
+            Family::Ipv4 => SCRATCH_SETS[0],
+            Family::Ipv6 => SCRATCH_SETS[1],
         };
         SetName::try_from(name).expect("it is ASCII and short")
     }
@@ -216,15 +216,21 @@ impl SetId {
 }
 
 /// Sets that kube-proxy has and we do not: the node's own connections do not come from a virtual
-/// server's address here, and SCTP ports have not been in bitmaps since 1.15.
-pub const LEGACY_SETS: [&str; 6] = [
+/// server's address here, and SCTP ports have not been in bitmaps since 1.15. And those in which
+/// an earlier process built a replacement and then died.
+pub const LEGACY_SETS: [&str; 8] = [
     "KUBE-LOAD-BALANCER-SOURCE-IP",
     "KUBE-6-LOAD-BALANCER-SOURCE-IP",
     "KUBE-NODE-PORT-SCTP",
     "KUBE-6-NODE-PORT-SCTP",
     "KUBE-NODE-PORT-LOCAL-SCTP",
     "KUBE-6-NODE-PORT-LOCAL-SCTP",
+    SCRATCH_SETS[0],
+    SCRATCH_SETS[1],
 ];
+
+/// Where replacements are built, in IPv4 and IPv6.
+const SCRATCH_SETS: [&str; 2] = ["KUBE-PROXYD-SCRATCH", "KUBE-6-PROXYD-SCRATCH"];
 
 /// Room in a hash set. Memory is taken as members come, so a generous limit costs nothing;
 /// kube-proxy's 65,536 is too few for a large cluster.

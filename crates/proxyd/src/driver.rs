@@ -4,16 +4,20 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
+use proxy_core::Event;
 use proxy_core::reconciler::Reconciler;
-use proxy_core::{Backend, Event};
 
 use crate::journal::Journal;
+use crate::network::{self, Networked, News};
+use crate::node_facts::NodeFacts;
 
 /// All that can happen to the driver, besides time passing.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// Objects became known.
     Events(Vec<Event>),
+    /// The node's network changed.
+    Network(News),
     /// What became known so far is complete: programming may begin.
     Complete,
     /// Compare everything with the kernel now.
@@ -23,7 +27,11 @@ pub(crate) enum Input {
 }
 
 /// Carries out inputs until it is told to stop, or nobody is left to tell it anything.
-pub(crate) fn drive<B: Backend>(mut reconciler: Reconciler<B>, inputs: &Receiver<Input>) {
+pub(crate) fn drive<B: Networked>(
+    mut reconciler: Reconciler<B>,
+    mut facts: NodeFacts,
+    inputs: &Receiver<Input>,
+) {
     let mut journal = Journal::default();
     loop {
         let start = Instant::now();
@@ -35,7 +43,13 @@ pub(crate) fn drive<B: Backend>(mut reconciler: Reconciler<B>, inputs: &Receiver
                     match input {
                         Input::Events(events) => {
                             let now = Instant::now();
-                            events.into_iter().for_each(|event| reconciler.handle(event, now));
+                            for event in events {
+                                network::note_node(&event, &mut facts, &mut reconciler, now);
+                                reconciler.handle(event, now);
+                            }
+                        }
+                        Input::Network(news) => {
+                            network::take_in(news, &mut facts, &mut reconciler, Instant::now());
                         }
                         Input::Complete => reconciler.start(),
                         Input::Resync => reconciler.request_resync(),

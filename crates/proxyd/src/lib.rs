@@ -7,6 +7,7 @@ pub mod cli;
 mod driver;
 mod journal;
 mod manifest;
+mod network;
 mod node_facts;
 mod resolve;
 mod run;

@@ -1,6 +1,7 @@
 //! What a node must know of itself, decided from its Node object and its interfaces. Pure.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use ipvs_backend::NodeIps;
@@ -14,18 +15,65 @@ pub(crate) struct Held {
     pub(crate) address: IpAddr,
 }
 
+/// What is known of this node, and what follows from it.
+#[derive(Debug)]
+pub(crate) struct NodeFacts {
+    given: Vec<IpAddr>,
+    node: Option<Arc<Node>>,
+    held: Vec<Held>,
+    node_ips: NodeIps,
+}
+
+impl NodeFacts {
+    /// With the node IPs that were given, the Node object, and the addresses of interfaces.
+    pub(crate) fn new(given: Vec<IpAddr>, node: Option<Arc<Node>>, held: Vec<Held>) -> Self {
+        let node_ips = node_ips(&given, node.as_deref(), &held, NodeIps::default());
+        Self { given, node, held, node_ips }
+    }
+
+    /// The source address of the node's own connections to virtual servers.
+    pub(crate) const fn node_ips(&self) -> NodeIps {
+        self.node_ips
+    }
+
+    /// Addresses on which node ports are served.
+    pub(crate) fn node_port_addresses(&self) -> Vec<IpAddr> {
+        node_port_addresses(&self.held)
+    }
+
+    /// The Node object changed. Whether the node IPs did.
+    pub(crate) fn set_node(&mut self, node: Arc<Node>) -> bool {
+        self.node = Some(node);
+        self.decide()
+    }
+
+    /// The addresses of interfaces changed. Whether the node IPs did.
+    pub(crate) fn set_held(&mut self, held: Vec<Held>) -> bool {
+        self.held = held;
+        self.decide()
+    }
+
+    fn decide(&mut self) -> bool {
+        let before = self.node_ips;
+        self.node_ips = node_ips(&self.given, self.node.as_deref(), &self.held, before);
+        self.node_ips != before
+    }
+}
+
 /// The source address of the node's own connections to virtual servers, for each family:
 /// 1. one that was given, if an interface has it or not: whoever gave it knows;
 /// 2. else the first address of the Node object that an interface has;
-/// 3. else the first address of an interface that other hosts can reach.
-pub(crate) fn node_ips(given: &[IpAddr], node: Option<&Node>, held: &[Held]) -> NodeIps {
+/// 3. else the one used so far, if an interface has it still;
+/// 4. else the first address of an interface that other hosts can reach.
+fn node_ips(given: &[IpAddr], node: Option<&Node>, held: &[Held], so_far: NodeIps) -> NodeIps {
     let of = |family: Family| {
         let is_of = |address: &IpAddr| Family::of(*address) == family;
         let has = |address: &IpAddr| held.iter().any(|held| held.address == *address);
         let from_node = node.into_iter().flat_map(|node| node.addresses.iter().copied());
         given.iter().copied().find(is_of).or_else(|| {
             let reachable = node_port_addresses(held);
-            from_node.filter(is_of).find(has).or_else(|| reachable.into_iter().find(is_of))
+            let known = from_node.filter(is_of).chain(so_far.of(family)).find(has);
+            known.or_else(|| reachable.into_iter().find(is_of))
         })
     };
     NodeIps { ipv4: of(Family::Ipv4), ipv6: of(Family::Ipv6) }
@@ -33,7 +81,7 @@ pub(crate) fn node_ips(given: &[IpAddr], node: Option<&Node>, held: &[Held]) -> 
 
 /// Addresses on which node ports are served: all that interfaces have, save loopback and
 /// link-local ones and those on the device of virtual servers.
-pub(crate) fn node_port_addresses(held: &[Held]) -> Vec<IpAddr> {
+fn node_port_addresses(held: &[Held]) -> Vec<IpAddr> {
     held.iter()
         .filter(|held| held.interface != ipvs_backend::DUMMY_DEVICE)
         .map(|held| held.address)
@@ -89,7 +137,7 @@ mod tests {
         let given: Vec<IpAddr> = given.iter().map(|address| address.parse().unwrap()).collect();
         let address = |text: &str| text.parse().ok();
         let expected = NodeIps { ipv4: address(ipv4), ipv6: address(ipv6) };
-        assert_eq!(node_ips(&given, node, &interfaces()), expected);
+        assert_eq!(node_ips(&given, node, &interfaces(), NodeIps::default()), expected);
     }
 
     #[test]
@@ -98,7 +146,24 @@ mod tests {
         check(&[], Some(&node(&["10.0.0.5"], &[])), "10.0.0.5", "2001:db8::5");
         check(&[], Some(&node(&["203.0.113.1"], &[])), "192.168.10.5", "2001:db8::5");
         check(&["10.0.0.5"], Some(&node(&["192.168.10.5"], &[])), "10.0.0.5", "2001:db8::5");
-        assert_eq!(node_ips(&[], None, &[held("lo", "127.0.0.1")]), NodeIps::default());
+        let none = NodeIps::default();
+        assert_eq!(node_ips(&[], None, &[held("lo", "127.0.0.1")], none), none);
+    }
+
+    #[test]
+    fn the_source_address_follows_the_interfaces_and_the_node_and_stays_where_it_can() {
+        let ips = |ipv4: &str| NodeIps { ipv4: ipv4.parse().ok(), ipv6: None };
+        let mut facts = NodeFacts::new(vec![], None, vec![held("eth0", "192.168.10.5")]);
+        assert_eq!(facts.node_ips(), ips("192.168.10.5"));
+        let newer = [held("eth0", "192.168.10.4"), held("eth0", "192.168.10.5")];
+        assert!(!facts.set_held(newer.to_vec()));
+        assert!(facts.set_held(newer[..1].to_vec()));
+        assert_eq!(facts.node_ips(), ips("192.168.10.4"));
+        assert!(!facts.set_held(newer.to_vec()));
+        assert!(facts.set_node(Arc::new(node(&["192.168.10.5"], &[]))));
+        assert_eq!(facts.node_ips(), ips("192.168.10.5"));
+        assert!(facts.set_held(vec![]));
+        assert_eq!(facts.node_ips(), NodeIps::default());
     }
 
     #[test]

@@ -11,8 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
-use ipvs_backend::netlink::Traffic;
-use ipvs_backend::netlink::route::Route;
+use ipvs_backend::netlink::monitor::Monitor;
 use ipvs_backend::rules::{Masquerade, RuleConfig};
 use ipvs_backend::{Binding, IpvsBackend, IpvsConfig, NodePlan};
 use proxy_core::reconciler::{Reconciler, Schedule};
@@ -27,7 +26,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::driver::{Input, drive};
 use crate::manifest::{Changes, Reader, Severity, Wake, Watcher};
-use crate::node_facts::{Held, detector, node_ips, node_port_addresses};
+use crate::network::{self, held_addresses};
+use crate::node_facts::{NodeFacts, detector};
 
 /// Serve the Services of a directory of manifests on this node, and follow every change.
 ///
@@ -114,24 +114,34 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             args.node_name
         );
     }
-    let held = held_addresses()?;
-    let backend = IpvsBackend::open(ipvs_config(args, node.as_deref(), &held))?;
+    let monitor = Monitor::of_network().context("listen for changes of the network")?;
+    let held = held_addresses().context("read the addresses of interfaces")?;
+    let facts = NodeFacts::new(args.node_ips.clone(), node.clone(), held);
+    let backend = IpvsBackend::open(ipvs_config(args, node.as_deref(), &facts))?;
     let schedule =
         Schedule { audit_interval: Duration::from_secs(args.sync_period), ..Schedule::default() };
     let model = Model::new(args.node_name.as_str());
     let reconciler = Reconciler::new(backend, model, schedule);
 
     let (inputs, receiver) = mpsc::channel();
-    inputs.send(Input::Events(vec![Event::NodePortAddresses(node_port_addresses(&held))]))?;
+    inputs.send(Input::Events(vec![Event::NodePortAddresses(facts.node_port_addresses())]))?;
     let driver = thread::Builder::new()
         .name("driver".to_owned())
-        .spawn(move || drive(reconciler, &receiver))
+        .spawn(move || drive(reconciler, facts, &receiver))
         .context("start the driver thread")?;
     let follower = inputs.clone();
     thread::Builder::new()
         .name("manifests".to_owned())
         .spawn(move || follow(reader, first, watcher, &follower))
         .context("start the thread that follows the manifests")?;
+    // Without it, what happens to the rules is found by the periodic comparison.
+    for monitor in [Some(monitor), Monitor::of_rules().ok()].into_iter().flatten() {
+        let follower = inputs.clone();
+        thread::Builder::new()
+            .name("network".to_owned())
+            .spawn(move || network::follow(monitor, &follower))
+            .context("start a thread that follows the network")?;
+    }
     info!(node = args.node_name, manifests = %args.manifests.display(), "started");
     obey(&mut signals, &inputs);
     driver.join().map_err(|_| anyhow::anyhow!("the driver thread panicked"))?;
@@ -155,13 +165,6 @@ fn start_logging(args: &RunArgs) {
     }
 }
 
-fn held_addresses() -> anyhow::Result<Vec<Held>> {
-    let mut route = Route::open(Arc::new(Traffic::default())).context("open route netlink")?;
-    let addresses = route.addresses().context("read the addresses of interfaces")?;
-    let held = addresses.into_iter();
-    Ok(held.map(|held| Held { interface: held.name, address: held.address }).collect())
-}
-
 fn this_node(changes: &Changes, name: &str) -> Option<Arc<Node>> {
     changes.events.iter().find_map(|event| match event {
         Event::Node(node) if &*node.name == name => Some(node.clone()),
@@ -169,12 +172,12 @@ fn this_node(changes: &Changes, name: &str) -> Option<Arc<Node>> {
     })
 }
 
-fn ipvs_config(args: &RunArgs, node: Option<&Node>, held: &[Held]) -> IpvsConfig {
+fn ipvs_config(args: &RunArgs, node: Option<&Node>, facts: &NodeFacts) -> IpvsConfig {
     let masquerade = if args.masquerade_all { Masquerade::All } else { Masquerade::OffCluster };
     let detector = detector(&args.cluster_cidr, node);
     IpvsConfig {
         node: NodePlan {
-            ips: node_ips(&args.node_ips, node, held),
+            ips: facts.node_ips(),
             binding: args.binding.into(),
             ..NodePlan::default()
         },

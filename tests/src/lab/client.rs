@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Namespace;
+use super::{Namespace, sctp};
 
 /// The transport to ask over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,13 @@ pub enum Transport {
     Tcp,
     /// A datagram from a new UDP port.
     Udp,
+    /// A new SCTP association.
+    Sctp,
+}
+
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
 }
 
 /// What a server said.
@@ -214,6 +221,11 @@ fn ask(target: SocketAddr, transport: Transport) -> Result<Answer, Refusal> {
     match transport {
         Transport::Tcp => {
             let stream = TcpStream::connect_timeout(&target, PATIENCE)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            ask_over(&stream)
+        }
+        Transport::Sctp => {
+            let stream = sctp::stream(target, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             ask_over(&stream)
         }

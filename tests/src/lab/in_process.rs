@@ -33,7 +33,18 @@ impl InProcess {
     /// When the kernel lacks something.
     #[must_use]
     pub fn open() -> Self {
-        let backend = IpvsBackend::open(config()).unwrap_or_else(|error| panic!("{error}"));
+        Self::open_excluding(&[])
+    }
+
+    /// The same; nothing with an address in one of these networks is taken for an earlier proxy's.
+    ///
+    /// # Panics
+    /// When the kernel lacks something, or a network is not one.
+    #[must_use]
+    pub fn open_excluding(networks: &[&str]) -> Self {
+        let excluded = networks.iter().map(|network| network.parse().expect("a network"));
+        let config = IpvsConfig { excluded: excluded.collect(), ..config() };
+        let backend = IpvsBackend::open(config).unwrap_or_else(|error| panic!("{error}"));
         let reconciler = Reconciler::new(backend, Model::new("node-1"), Schedule::default());
         Self { reconciler, names: Interner::new() }
     }

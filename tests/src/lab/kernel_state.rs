@@ -4,7 +4,9 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::{Namespace, run};
+use proxy_core::Family;
+
+use super::{Namespace, feed, run};
 
 /// IPVS, ipset members and our routes of a network namespace, each as sorted lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,16 @@ impl KernelState {
     }
 }
 
+/// Calls `iptables`, or `ip6tables`, in a namespace, with its arguments in one text.
+///
+/// # Panics
+/// When no flavour of the program works, or it fails.
+pub fn iptables(namespace: &Namespace, family: Family, arguments: &str) {
+    let program = program(family);
+    let arguments: Vec<_> = arguments.split_whitespace().collect();
+    let _ = namespace.exec(&format!("{program}{}", iptables_flavour()), &arguments);
+}
+
 /// The rules of both families as `iptables-save` prints them, without counters.
 ///
 /// # Panics
@@ -60,6 +72,22 @@ impl KernelState {
 #[must_use]
 pub fn packet_filter() -> String {
     ["iptables", "ip6tables"].map(saved_rules).concat()
+}
+
+/// Adds rules, in the words of `iptables-save`, to those of the calling thread's namespace.
+///
+/// # Panics
+/// When they cannot be loaded.
+pub fn load_packet_filter(family: Family, rules: &str) {
+    let program = program(family);
+    feed(&format!("{program}{}-restore", iptables_flavour()), &["--noflush"], rules);
+}
+
+const fn program(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "iptables",
+        Family::Ipv6 => "ip6tables",
+    }
 }
 
 fn saved_rules(program: &str) -> String {

@@ -5,23 +5,26 @@
 mod application;
 mod client;
 mod cluster;
+mod conversation;
 mod daemon;
 mod in_process;
 mod kernel_state;
 mod manifests;
 mod namespace;
 mod patience;
+mod sctp;
 mod server;
 mod strangers;
 
 pub use application::{Application, Endpoint};
 pub use client::{Answer, Client, Refusal, Stream, Tally, Transport, ask_over};
 pub use cluster::{Cluster, Node, Pod};
+pub use conversation::Conversation;
 pub use daemon::{Daemon, proxyd};
 pub use in_process::{InProcess, Work};
-pub use kernel_state::{KernelState, packet_filter};
+pub use kernel_state::{KernelState, iptables, load_packet_filter, packet_filter};
 pub use manifests::{Manifests, example};
-pub use namespace::{Namespace, run};
+pub use namespace::{Namespace, feed, run};
 pub use patience::wait_until;
 pub use server::Server;
 pub use strangers::{assert_strangers_untouched, plant_strangers};

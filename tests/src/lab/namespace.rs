@@ -48,16 +48,7 @@ impl Namespace {
     /// # Panics
     /// When one of them fails.
     pub fn ip(&self, lines: &str) {
-        let mut child = Command::new("ip")
-            .args(["-n", &self.name, "-batch", "-"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("ip runs");
-        let mut stdin = child.stdin.take().expect("stdin is a pipe");
-        stdin.write_all(lines.as_bytes()).expect("ip reads its input");
-        drop(stdin);
-        let status = child.wait().expect("ip ends");
-        assert!(status.success(), "ip -n {} failed on:\n{lines}", self.name);
+        feed("ip", &["-n", &self.name, "-batch", "-"], lines);
     }
 
     /// Runs a program in it. Returns what it printed.
@@ -129,4 +120,21 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a program that reads `input`.
+///
+/// # Panics
+/// When it cannot be run, or fails.
+pub fn feed(program: &str, arguments: &[&str], input: &str) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("run {program}: {error}"));
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(input.as_bytes()).expect("the program reads its input");
+    drop(stdin);
+    let status = child.wait().expect("the program ends");
+    assert!(status.success(), "{program} {} failed on:\n{input}", arguments.join(" "));
 }

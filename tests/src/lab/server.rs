@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::Namespace;
+use super::{Namespace, sctp};
 
-/// Answers over TCP and UDP, in both families, on one port: to each line, or datagram, a line with
-/// its name and the client's address. A TCP connection stays open until the client ends it.
+/// Answers over TCP, UDP and, where the kernel has it, SCTP, in both families, on one port: to each
+/// line, or datagram, a line with its name and the client's address. A connection stays open until
+/// the client ends it.
 #[derive(Debug)]
 pub struct Server {
     stop: Arc<AtomicBool>,
@@ -30,20 +31,22 @@ impl Server {
     #[must_use]
     pub fn start(namespace: &Namespace, name: &str, port: u16) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (listener, socket) = namespace.enter(move || {
+        let (listeners, socket) = namespace.enter(move || {
             let any = SocketAddr::from(([0_u16; 8], port));
-            let listener = TcpListener::bind(any).expect("the TCP port is free");
-            (listener, UdpSocket::bind(any).expect("the UDP port is free"))
+            let tcp = TcpListener::bind(any).expect("the TCP port is free");
+            let listeners: Vec<_> = [tcp].into_iter().chain(sctp::listener(port)).collect();
+            (listeners, UdpSocket::bind(any).expect("the UDP port is free"))
         });
-        let tcp = {
+        let connections = listeners.into_iter().map(|listener| {
             let (name, stop) = (name.to_owned(), stop.clone());
-            thread::spawn(move || serve_tcp(&listener, &name, &stop))
-        };
-        let udp = {
+            thread::spawn(move || serve_connections(&listener, &name, &stop))
+        });
+        let datagrams = {
             let (name, stop) = (name.to_owned(), stop.clone());
-            thread::spawn(move || serve_udp(&socket, &name, &stop))
+            thread::spawn(move || serve_datagrams(&socket, &name, &stop))
         };
-        Self { stop, threads: vec![tcp, udp] }
+        let threads = connections.chain([datagrams]).collect();
+        Self { stop, threads }
     }
 }
 
@@ -56,7 +59,7 @@ impl Drop for Server {
     }
 }
 
-fn serve_tcp(listener: &TcpListener, name: &str, stop: &Arc<AtomicBool>) {
+fn serve_connections(listener: &TcpListener, name: &str, stop: &Arc<AtomicBool>) {
     set_socket_timeout(listener, Timeout::Recv, Some(LOOK)).expect("a socket can have a timeout");
     while !stop.load(Ordering::Relaxed) {
         if let Ok((stream, peer)) = listener.accept() {
@@ -87,7 +90,7 @@ fn converse(stream: &TcpStream, answer: &str, stop: &AtomicBool) {
     }
 }
 
-fn serve_udp(socket: &UdpSocket, name: &str, stop: &AtomicBool) {
+fn serve_datagrams(socket: &UdpSocket, name: &str, stop: &AtomicBool) {
     socket.set_read_timeout(Some(LOOK)).expect("a socket can have a timeout");
     let mut buffer = [0; 64];
     while !stop.load(Ordering::Relaxed) {

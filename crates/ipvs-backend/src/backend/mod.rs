@@ -1,7 +1,9 @@
 //! [`IpvsBackend`]: the contract of [`proxy_core::Backend`] kept with the kernel's objects.
 
 mod draining;
+mod flows;
 mod inspect;
+mod network;
 mod rolling;
 mod wish;
 
@@ -31,6 +33,8 @@ use crate::rules::{
 };
 use crate::{exec, sysctl};
 
+use flows::Flows;
+use network::Doubts;
 use rolling::Rolling;
 use wish::{touch_owned, wish};
 
@@ -64,6 +68,8 @@ pub struct IpvsBackend<K = Netlink> {
     observed: Observed,
     drains: Drains,
     rolling: Rolling,
+    flows: Flows,
+    doubts: Doubts,
     /// Shared objects that could not be removed, by the virtual server that was told.
     leftovers: BTreeMap<VirtualServerKey, BTreeSet<Shared>>,
 }
@@ -92,6 +98,8 @@ impl<K: Kernel> IpvsBackend<K> {
             capabilities: Capabilities { families, ..Capabilities::all() },
             drains: Drains::new(config.drain),
             rolling: Rolling::new(config.audit),
+            flows: Flows::default(),
+            doubts: Doubts::default(),
             ledger: Ledger::new(config.rules.marks),
             observed: Observed::default(),
             leftovers: BTreeMap::new(),
@@ -111,6 +119,12 @@ impl<K: Kernel> IpvsBackend<K> {
     #[must_use]
     pub fn draining(&self) -> usize {
         self.drains.len()
+    }
+
+    /// How many stale UDP flows the kernel was made to forget so far.
+    #[must_use]
+    pub const fn forgotten_flows(&self) -> u64 {
+        self.flows.forgotten()
     }
 
     /// The ops that [`Backend::resync`] would carry out now, the static rules apart. Changes
@@ -248,15 +262,17 @@ impl<K: Kernel> IpvsBackend<K> {
         let steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
         let mut report = self.carry_out(&steps)?;
         report.failed.extend(no_mark_left(touched));
+        self.forget_stale_flows(&mut report);
         self.watch_drains(touched.services.keys());
         Ok((report, steps.iter().map(|step| drift_of(&step.op)).collect()))
     }
 
     fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {
+        self.flows.suspect(steps, &self.ledger, &self.observed);
         let done = exec::run(&mut self.kernel, steps, &mut self.observed)
             .map_err(attempting("program the kernel"))?;
-        for Step { op, server, .. } in done.refused {
-            if op == Op::CreateDevice {
+        for (Step { op, server, .. }, failure) in done.refused.into_iter().zip(&done.failed) {
+            if op == Op::CreateDevice && matches!(failure.error, ObjectError::Unsupported(_)) {
                 self.config.node.device = Device::Unavailable;
             }
             if let (Some(object), Some(server)) = (removed(&op), server) {
@@ -264,6 +280,12 @@ impl<K: Kernel> IpvsBackend<K> {
             }
         }
         Ok(Report { failed: done.failed, drift: Vec::new(), changes: done.changes })
+    }
+
+    /// Makes the kernel forget the flows that what was carried out has left behind.
+    fn forget_stale_flows(&mut self, report: &mut Report) {
+        let failures = self.flows.forget(&mut self.kernel, &self.ledger, &report.failed);
+        report.failed.extend(failures);
     }
 
     /// Notes which destinations of `services` are at weight 0 and not wanted, and which marks are
@@ -308,7 +330,12 @@ impl<K: Kernel> IpvsBackend<K> {
             if known.destinations == found {
                 continue;
             }
-            known.destinations = found;
+            // None at all: the service itself may be gone. If it is not, it is not in the way.
+            if found.is_empty() && self.ledger.wanted_service(&id).is_some() {
+                self.observed.services.remove(&id);
+            } else {
+                known.destinations = found;
+            }
             let owner = self.ledger.owner(&id).map(|server| server.key);
             let touched = Touched { services: BTreeMap::from([(id, owner)]), ..Touched::default() };
             let (done, drift) = self.mend(&touched)?;
@@ -365,6 +392,7 @@ const fn removed(op: &Op) -> Option<Shared> {
     match *op {
         Op::DeleteMember(set, entry) => Some(ownership::shared_of_member(set, entry)),
         Op::DeleteRoute(route) => Some(Shared::Vip(route.address)),
+        Op::DeleteAddress(address) => Some(Shared::Vip(address)),
         _ => None,
     }
 }
@@ -391,6 +419,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.leftovers.clear();
         self.drains.clear();
         self.rolling.clear();
+        self.flows.suspect_all();
         let (mut report, _) = self.lay_foundations()?;
         let (done, _) = self.mend(&touched)?;
         report.merge(done);
@@ -444,8 +473,10 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
     }
 
     fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
-        let mut report = self.end_drains(now)?;
+        let mut report = self.settle_doubts()?;
+        report.merge(self.end_drains(now)?);
         report.merge(self.compare_destinations(now)?);
+        self.forget_stale_flows(&mut report);
         let next = [self.drains.next(now), self.rolling.next(now)].into_iter().flatten().min();
         Ok(Maintenance { report, next })
     }
@@ -469,6 +500,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         }));
         leftovers.extend(destroyed_sets(&self.observed));
         report.merge(self.carry_out(&leftovers)?);
+        self.forget_stale_flows(&mut report);
         Ok(report)
     }
 }

@@ -37,8 +37,7 @@ pub(super) fn touch_owned(touched: &mut Touched, observed: &Observed, ownership:
             touched.shared.entry(object).or_insert(None);
         }
     }
-    let held = observed.device.iter().flat_map(|device| &device.addresses);
-    for &address in observed.routes.keys().chain(held) {
+    for address in observed.bound() {
         touched.shared.entry(Shared::Vip(address)).or_insert(None);
     }
 }

@@ -25,6 +25,7 @@ mod transport;
 pub mod conntrack;
 pub mod ipset;
 pub mod ipvs;
+pub mod monitor;
 pub mod route;
 
 pub use attribute::{Attribute, AttributeWriter, Attributes};

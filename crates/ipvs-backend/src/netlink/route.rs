@@ -5,5 +5,7 @@ mod client;
 mod codec;
 mod value;
 
+pub(super) use codec::{message_type, parse_address, parse_link, parse_route};
+
 pub use client::Route;
 pub use value::{InterfaceAddress, Link, LocalRoute, Request};

@@ -1,4 +1,4 @@
-//! The only place that makes system calls: one netlink socket.
+//! The only place that makes system calls: netlink sockets.
 
 use std::io;
 use std::time::Duration;
@@ -71,23 +71,52 @@ fn open(options: Options) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// A socket that hears what the kernel announces to groups.
+pub(super) struct Subscription {
+    socket: Socket,
+}
+
+impl Subscription {
+    /// Hears everything announced from now on.
+    pub(super) fn open(protocol: isize, groups: &[u32]) -> io::Result<Self> {
+        let socket = open(Options { protocol, cap_ack: false, strict: false })?;
+        for &group in groups {
+            socket.add_membership(group)?;
+        }
+        Ok(Self { socket })
+    }
+
+    /// Receives one datagram in place of what is in `datagram`; [`io::ErrorKind::WouldBlock`] if
+    /// none comes within `timeout`.
+    pub(super) fn receive(&mut self, datagram: &mut Vec<u8>, timeout: Duration) -> io::Result<()> {
+        // None at all would be to wait for ever.
+        let timeout = timeout.max(Duration::from_millis(1));
+        sockopt::set_socket_timeout(&self.socket, Timeout::Recv, Some(timeout))?;
+        receive(&self.socket, datagram)
+    }
+}
+
 impl Transport for NetlinkSocket {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         self.socket.send(datagram, 0).map(drop)
     }
 
     fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
-        datagram.clear();
-        datagram.reserve(DATAGRAM);
-        let length = self.socket.recv(datagram, MSG_TRUNC)?;
-        if length > datagram.len() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a netlink reply was cut off"));
-        }
-        Ok(())
+        receive(&self.socket, datagram)
     }
 
     fn reopen(&mut self) -> io::Result<()> {
         self.socket = open(self.options)?;
         Ok(())
     }
+}
+
+fn receive(socket: &Socket, datagram: &mut Vec<u8>) -> io::Result<()> {
+    datagram.clear();
+    datagram.reserve(DATAGRAM);
+    let length = socket.recv(datagram, MSG_TRUNC)?;
+    if length > datagram.len() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a netlink message was cut off"));
+    }
+    Ok(())
 }

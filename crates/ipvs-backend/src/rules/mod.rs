@@ -15,7 +15,7 @@ use crate::set::SetId;
 pub use legacy::legacy_removal_input;
 pub use render::render;
 pub use saved::{Difference, removal_input, restore_input};
-pub use static_rules::{Detector, MarkBit, Masquerade, RuleConfig, static_rules};
+pub use static_rules::{Detector, InputPolicy, MarkBit, Masquerade, RuleConfig, static_rules};
 
 /// A table of the kernel's packet filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,15 +54,26 @@ pub struct Chain {
     pub rules: Vec<Rule>,
 }
 
-/// A rule at the head of a chain of the kernel's that sends packets into one of ours.
+/// A rule in a chain of the kernel's that sends packets into one of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jump {
     /// The table.
     pub table: Table,
     /// The kernel's chain.
     pub from: &'static str,
+    /// Where in it.
+    pub place: Place,
     /// The rule.
     pub rule: Rule,
+}
+
+/// Where a jump goes when it is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before all other rules.
+    Head,
+    /// After all other rules, whose word counts more than ours.
+    Tail,
 }
 
 /// All the rules of one family.
@@ -72,7 +83,7 @@ pub struct Rules {
     pub family: Family,
     /// Our chains.
     pub chains: Vec<Chain>,
-    /// The ways into them. Each goes to the head, so the last of a chain ends up first.
+    /// The ways into them. Of those that go to the head of a chain, the last ends up first.
     pub jumps: Vec<Jump>,
 }
 
@@ -116,6 +127,8 @@ pub enum Match {
     New,
     /// The connection is established or related to one that is.
     Established,
+    /// It answers, or is an error about, what this node or a client behind it has sent.
+    Reply,
 }
 
 /// Which address or port of a packet is looked up in a set.

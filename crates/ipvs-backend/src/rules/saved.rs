@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Chain, Jump, Rules, Table, render};
+use super::{Chain, Jump, Place, Rules, Table, render};
 
 /// Something of ours that a saved rule set does not show as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct Difference {
 
 /// Compares `rules` with what `iptables-save` printed. Returns the input for
 /// `iptables-restore --noflush` that mends every difference, and the differences; nothing if all
-/// is well. A chain of ours is replaced as a whole, a missing jump is inserted at the head of its
-/// chain, and nothing else is touched.
+/// is well. A chain of ours is replaced as a whole, a missing jump is put at its end of its chain, and
+/// nothing else is touched.
 #[must_use]
 pub fn restore_input(rules: &Rules, saved: &str) -> Option<(String, Vec<Difference>)> {
     let saved = Saved::parse(saved);
@@ -97,7 +97,11 @@ fn write_table(input: &mut String, table: Table, chains: &[&Chain], jumps: &[&Ju
     }
     for jump in jumps {
         let append = render(jump.from, &jump.rule);
-        let _ = writeln!(input, "{}", append.replacen("-A", "-I", 1));
+        let line = match jump.place {
+            Place::Head => append.replacen("-A", "-I", 1),
+            Place::Tail => append,
+        };
+        let _ = writeln!(input, "{line}");
     }
     input.push_str("COMMIT\n");
 }

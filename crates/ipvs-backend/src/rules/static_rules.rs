@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use proxy_core::{Family, Protocol};
 
-use super::{Chain, Jump, Match, Rule, Rules, Side, Table, Target};
+use super::{Chain, Jump, Match, Place, Rule, Rules, Side, Table, Target};
 use crate::marks::MarkRange;
 use crate::set::{Purpose, SetId};
 
@@ -18,6 +18,8 @@ pub struct RuleConfig {
     pub detector: Detector,
     /// The marks that lead inside clients to servers of their own.
     pub marks: MarkRange,
+    /// Whether Services are served although the node accepts nothing by default.
+    pub input_policy: InputPolicy,
 }
 
 /// A bit of a packet's mark, 0 to 31.
@@ -53,6 +55,19 @@ pub enum Masquerade {
     OffCluster,
     /// Everybody's.
     All,
+}
+
+/// What becomes of a packet for a Service that no rule of the node's INPUT chain decided about.
+///
+/// Connections to virtual servers go through INPUT on their way to IPVS, where those of other kinds
+/// of proxies do not: a node whose policy there is DROP would serve nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputPolicy {
+    /// It is accepted, whatever the policy of the chain.
+    #[default]
+    Accept,
+    /// The policy of the chain decides.
+    Respect,
 }
 
 /// How a pod is told from other clients.
@@ -125,6 +140,7 @@ pub fn static_rules(family: Family, config: &RuleConfig) -> Rules {
             chain(filter, "KUBE-PROXY-FIREWALL", firewall(family)),
             chain(filter, "KUBE-SOURCE-RANGES-FIREWALL", source_ranges(family)),
             chain(filter, "KUBE-IPVS-FILTER", access(family)),
+            chain(filter, "KUBE-IPVS-ACCEPT", accepted(family, config)),
         ],
         jumps: vec![
             jump(mangle, "PREROUTING", "KUBE-IPVS-PREROUTING", "proxyd audiences"),
@@ -138,13 +154,18 @@ pub fn static_rules(family: Family, config: &RuleConfig) -> Rules {
             jump(filter, "INPUT", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
             jump(filter, "FORWARD", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
             jump(filter, "INPUT", "KUBE-IPVS-FILTER", "kubernetes ipvs access filter"),
+            Jump {
+                place: Place::Tail,
+                ..jump(filter, "INPUT", "KUBE-IPVS-ACCEPT", "proxyd services despite a policy")
+            },
         ],
     }
 }
 
+/// At the head of the kernel's chain.
 fn jump(table: Table, from: &'static str, to: &'static str, comment: &'static str) -> Jump {
     let rule = Rule { matches: vec![Match::Comment(comment)], target: Target::Jump(to) };
-    Jump { table, from, rule }
+    Jump { table, from, place: Place::Head, rule }
 }
 
 fn rule(matches: impl IntoIterator<Item = Match>, target: Target) -> Rule {
@@ -317,6 +338,31 @@ fn source_ranges(family: Family) -> Vec<Rule> {
     vec![
         commented(family, Purpose::LoadBalancerSource, FROM, Target::Return),
         rule([], Target::Drop),
+    ]
+}
+
+/// What nobody else decided about, the firewall for source ranges included: connections to every
+/// frontend pass, and what comes back to the node's own. A reply shows its server's address here,
+/// which is in no set.
+fn accepted(family: Family, config: &RuleConfig) -> Vec<Rule> {
+    if config.input_policy == InputPolicy::Respect {
+        return Vec::new();
+    }
+    let frontend = |purpose| rule([in_set(family, purpose, BOTH)], Target::Accept);
+    let node_port = |protocol| {
+        let sides = if protocol == Protocol::Sctp { BOTH } else { ONE };
+        let ports = in_set(family, Purpose::node_port(protocol), sides);
+        rule([Match::Protocol(protocol), Match::DestinationIsLocal, ports], Target::Accept)
+    };
+    vec![
+        rule([Match::Reply], Target::Accept),
+        frontend(Purpose::ClusterIp),
+        frontend(Purpose::LoadBalancer),
+        frontend(Purpose::ExternalIp),
+        frontend(Purpose::ExternalIpLocal),
+        node_port(Protocol::Tcp),
+        node_port(Protocol::Udp),
+        node_port(Protocol::Sctp),
     ]
 }
 

@@ -1,8 +1,9 @@
 //! The netlink clients against a real kernel, with the usual tools as second opinion.
 //!
 //! Each test has a network namespace of its own. They need root, the `ip_vs` and ipset modules,
-//! and `ipvsadm`, `ipset` and `ip`: `cargo test -p ipvs-backend --test netlink -- --ignored`.
+//! and `ipvsadm`, `ipset`, `conntrack` and `ip`: `cargo test -p ipvs-backend --test netlink -- --ignored`.
 
+mod conntrack;
 mod ipset;
 mod ipvs;
 #[path = "../namespace/mod.rs"]

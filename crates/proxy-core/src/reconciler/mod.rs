@@ -148,6 +148,11 @@ impl<B: Backend> Reconciler<B> {
         }
     }
 
+    /// The backend was told something: the next step calls its maintenance.
+    pub const fn request_maintenance(&mut self, now: Instant) {
+        self.maintenance_due = Some(now);
+    }
+
     /// Does one bounded piece of what is due at `now`, the most urgent first:
     /// 1. a resync, if certainty was lost;
     /// 2. changed Services (a batch of them) and failed virtual servers whose time has come;
@@ -258,10 +263,7 @@ impl<B: Backend> Reconciler<B> {
             self.retries.clear();
             self.audit_due = Some(now + self.schedule.audit_interval);
         }
-        match self.settle(result, attempts, now) {
-            Ok(report) => Outcome::Resynced(report),
-            Err(error) => Outcome::Failed(error),
-        }
+        self.settle(result, attempts, now).map_or_else(Outcome::Failed, Outcome::Resynced)
     }
 
     fn run_changes(&mut self, now: Instant, parked: &mut Vec<Parked>) -> Outcome {
@@ -306,10 +308,7 @@ impl<B: Backend> Reconciler<B> {
     fn run_audit(&mut self, now: Instant) -> Outcome {
         self.audit_due = Some(now + self.schedule.audit_interval);
         let result = self.backend.audit(&self.desired);
-        match self.settle(result, 0, now) {
-            Ok(report) => Outcome::Audited(report),
-            Err(error) => Outcome::Failed(error),
-        }
+        self.settle(result, 0, now).map_or_else(Outcome::Failed, Outcome::Audited)
     }
 
     /// Resolves Services anew. Returns the virtual servers that change in the whole.

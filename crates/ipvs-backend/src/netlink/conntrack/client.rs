@@ -14,8 +14,8 @@ use crate::netlink::transport::Options;
 use crate::netlink::{Batch, Connection, Errno, Refusal, Traffic};
 
 /// Up to so many destinations are asked for one by one; more are found in a dump of all UDP flows.
-/// The kernel walks its whole table for every dump, which with a filter costs it about a third of
-/// what sending and reading all of it does.
+/// The kernel walks its whole table for every dump. Of 20,000 flows, looking for those to one
+/// destination took 2 to 20 ms, and reading all of them 60 to 100 ms.
 pub const FILTERED_DUMPS: usize = 3;
 
 /// Which flows to look at.
@@ -103,9 +103,8 @@ impl Conntrack {
     ) -> io::Result<Vec<Flow>> {
         let mut ignored = false;
         let mut pick = |flow: &Flow| {
-            let passes = filter.passes(flow);
-            ignored |= !passes;
-            passes && pick(flow)
+            ignored |= filter.is_ignored(flow);
+            filter.passes(flow) && pick(flow)
         };
         if self.filters {
             match self.dump_once(filter, &mut pick)? {

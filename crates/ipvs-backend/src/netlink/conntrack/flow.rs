@@ -14,7 +14,8 @@ pub struct Flow {
     pub reply_source: SocketAddr,
     /// The table of its own that it is in.
     pub zone: Zone,
-    /// Tells it apart from a later flow between the same addresses and ports.
+    /// Tells it apart from a later flow between the same addresses and ports, unless that one lies
+    /// at the same place in memory: the kernel makes it of the two.
     pub id: Option<u32>,
 }
 

@@ -17,16 +17,16 @@ use super::{InterfaceAddress, Link, LocalRoute};
 use crate::netlink::attribute::Attributes;
 
 /// `RTM_*` of `include/uapi/linux/rtnetlink.h`.
-pub(super) mod message_type {
-    pub(in super::super) const NEW_LINK: u16 = 16;
-    pub(in super::super) const DEL_LINK: u16 = 17;
-    pub(in super::super) const GET_LINK: u16 = 18;
-    pub(in super::super) const NEW_ADDR: u16 = 20;
-    pub(in super::super) const DEL_ADDR: u16 = 21;
-    pub(in super::super) const GET_ADDR: u16 = 22;
-    pub(in super::super) const NEW_ROUTE: u16 = 24;
-    pub(in super::super) const DEL_ROUTE: u16 = 25;
-    pub(in super::super) const GET_ROUTE: u16 = 26;
+pub(in crate::netlink) mod message_type {
+    pub(in crate::netlink) const NEW_LINK: u16 = 16;
+    pub(in crate::netlink) const DEL_LINK: u16 = 17;
+    pub(in crate::netlink) const GET_LINK: u16 = 18;
+    pub(in crate::netlink) const NEW_ADDR: u16 = 20;
+    pub(in crate::netlink) const DEL_ADDR: u16 = 21;
+    pub(in crate::netlink) const GET_ADDR: u16 = 22;
+    pub(in crate::netlink) const NEW_ROUTE: u16 = 24;
+    pub(in crate::netlink) const DEL_ROUTE: u16 = 25;
+    pub(in crate::netlink) const GET_ROUTE: u16 = 26;
 }
 
 /// `RT_TABLE_LOCAL`.
@@ -81,7 +81,7 @@ pub(super) fn emit_route_dump(bytes: &mut Vec<u8>, family: Family, protocol: u8)
 }
 
 /// The route in a message, if it is of the shape [`emit_route`] makes and of `protocol`.
-pub(super) fn parse_route(payload: &[u8], protocol: u8) -> Option<LocalRoute> {
+pub(in crate::netlink) fn parse_route(payload: &[u8], protocol: u8) -> Option<LocalRoute> {
     let message = RouteMessage::parse(payload).ok()?;
     let header = &message.header;
     if header.table != TABLE_LOCAL
@@ -131,7 +131,7 @@ pub(super) fn emit_address_dump(bytes: &mut Vec<u8>) {
 }
 
 /// The address in a message; the name of its link is left empty.
-pub(super) fn parse_address(payload: &[u8]) -> Option<InterfaceAddress> {
+pub(in crate::netlink) fn parse_address(payload: &[u8]) -> Option<InterfaceAddress> {
     let message = AddressMessage::parse(payload).ok()?;
     let mut address = None;
     let mut local = None;
@@ -142,6 +142,7 @@ pub(super) fn parse_address(payload: &[u8]) -> Option<InterfaceAddress> {
             _ => {}
         }
     }
+    let flags = message.header.flags;
     Some(InterfaceAddress {
         index: message.header.index,
         name: String::new(),
@@ -149,6 +150,8 @@ pub(super) fn parse_address(payload: &[u8]) -> Option<InterfaceAddress> {
         address: local.or(address)?,
         prefix_len: message.header.prefix_len,
         scope: u8::from(message.header.scope),
+        is_tentative: flags.contains(AddressHeaderFlags::Tentative)
+            && !flags.contains(AddressHeaderFlags::Optimistic),
     })
 }
 
@@ -176,7 +179,7 @@ pub(super) fn emit_link_dump(bytes: &mut Vec<u8>) {
 ///
 /// Read by hand: a link has more attributes than anything else in the kernel, and one that a
 /// typed parser dislikes must not hide a link of which three are wanted.
-pub(super) fn parse_link(payload: &[u8]) -> Option<Link> {
+pub(in crate::netlink) fn parse_link(payload: &[u8]) -> Option<Link> {
     /// Length of `struct ifinfomsg`.
     const HEADER: usize = 16;
     const IFF_UP: u32 = 1;

@@ -122,6 +122,7 @@ fn reads_what_the_kernel_shows() {
             address: ip(address),
             prefix_len,
             scope: 0,
+            is_tentative: false,
         })
     };
     assert_eq!(parse_address(&payload(ADDRESS)), address(3, "192.168.10.5", 24));

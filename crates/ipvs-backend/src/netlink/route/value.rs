@@ -28,6 +28,8 @@ pub struct InterfaceAddress {
     pub prefix_len: u8,
     /// Where the address is valid (`RT_SCOPE_*`): 0 everywhere, 253 on the link, 254 on this host.
     pub scope: u8,
+    /// It cannot be used yet: somebody else may have it (RFC 4862, duplicate address detection).
+    pub is_tentative: bool,
 }
 
 /// A network interface.
