@@ -2,6 +2,7 @@
 
 mod draining;
 mod flows;
+mod foundation;
 mod inspect;
 mod network;
 mod rolling;
@@ -27,10 +28,8 @@ use crate::object::Shared;
 use crate::observe::Observed;
 use crate::op::{Op, Phase, Step};
 use crate::ownership::{self, Ownership};
-use crate::plan::{Device, NodePlan, destroyed_legacy_sets, destroyed_sets, plan, set_steps};
-use crate::rules::{
-    Difference, RuleConfig, legacy_removal_input, removal_input, restore_input, static_rules,
-};
+use crate::plan::{Device, NodePlan, destroyed_sets, plan, set_steps};
+use crate::rules::RuleConfig;
 use crate::{exec, sysctl};
 
 use flows::Flows;
@@ -139,16 +138,6 @@ impl<K: Kernel> IpvsBackend<K> {
         Ok(steps)
     }
 
-    /// What the static rules of a family lack now. Changes nothing.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn plan_rules(&mut self, family: Family) -> Result<Vec<Difference>, BackendError> {
-        let saved = self.kernel.saved_rules(family).map_err(attempting("read the static rules"))?;
-        let rules = static_rules(family, &self.config.rules);
-        Ok(restore_input(&rules, &saved).map_or_else(Vec::new, |(_, differences)| differences))
-    }
-
     /// Reads the kernel, and sets it against what is wanted.
     fn survey(
         &mut self,
@@ -180,91 +169,15 @@ impl<K: Kernel> IpvsBackend<K> {
         Ok(destinations)
     }
 
-    /// Makes the static rules what they should be. Returns what was not.
-    fn ensure_rules(&mut self) -> Result<Vec<Drift>, BackendError> {
-        let mut drift = Vec::new();
-        for &family in &self.capabilities.families {
-            let rules = static_rules(family, &self.config.rules);
-            let mut differences = Vec::new();
-            let mut input = |saved: &str| {
-                let (input, found) = restore_input(&rules, saved)?;
-                differences = found;
-                Some(input)
-            };
-            self.kernel
-                .change_rules(family, &mut input)
-                .map_err(attempting("load the static rules"))?;
-            drift.extend(differences.into_iter().map(|difference| Drift {
-                object: difference.object,
-                kind: if difference.is_missing { DriftKind::Missing } else { DriftKind::Changed },
-            }));
-        }
-        Ok(drift)
-    }
-
-    /// Removes our chains and the jumps into them.
-    fn remove_rules(&mut self) -> Report {
-        let config = self.config.rules.clone();
-        self.change_rules("static rules", |family, saved| {
-            removal_input(&static_rules(family, &config), saved)
-        })
-    }
-
-    /// Removes what only another mode or version of kube-proxy has, once ours is in place.
-    fn remove_legacy(&mut self) -> Result<Report, BackendError> {
-        let mut report = self
-            .change_rules("rules of an earlier kube-proxy", |_, saved| legacy_removal_input(saved));
-        report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
-        Ok(report)
-    }
-
-    /// Changes rules in every family that the packet filter has, if `change` says how.
-    fn change_rules(
-        &mut self,
-        what: &str,
-        change: impl Fn(Family, &str) -> Option<String>,
-    ) -> Report {
-        let mut report = Report::default();
-        for &family in &self.capabilities.families {
-            let mut changes = 0;
-            let mut input = |saved: &str| {
-                let input = change(family, saved)?;
-                changes = 1;
-                Some(input)
-            };
-            match self.kernel.change_rules(family, &mut input) {
-                Ok(()) => report.changes += changes,
-                Err(error) => report.failed.push(Failure {
-                    server: None,
-                    object: format!("- {what}, {family}"),
-                    error: ObjectError::Rejected(error),
-                }),
-            }
-        }
-        report
-    }
-
-    /// Brings the sets and static rules to what they must be before anything else. Returns what
-    /// was done, and what had to be.
-    fn lay_foundations(&mut self) -> Result<(Report, Vec<Drift>), BackendError> {
-        let sets = set_steps(&self.ledger, &self.observed);
-        let mut report = self.carry_out(&sets)?;
-        all_sets_fit(&report)?;
-        let rules = self.ensure_rules()?;
-        report.changes += rules.len();
-        let drift = sets.iter().map(|step| drift_of(&step.op)).chain(rules).collect();
-        Ok((report, drift))
-    }
-
     /// Compares everything in `touched`, mends it and notes what drains. Returns what was done,
     /// and what had to be.
-    fn mend(&mut self, touched: &Touched) -> Result<(Report, Vec<Drift>), BackendError> {
+    fn mend(&mut self, touched: &Touched) -> Result<(Report, Vec<Step>), BackendError> {
         let steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
         let mut report = self.carry_out(&steps)?;
         report.failed.extend(no_mark_left(touched));
         self.forget_stale_flows(&mut report);
         self.watch_drains(touched.services.keys());
-        Ok((report, steps.iter().map(|step| drift_of(&step.op)).collect()))
+        Ok((report, steps))
     }
 
     fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {
@@ -338,8 +251,8 @@ impl<K: Kernel> IpvsBackend<K> {
             }
             let owner = self.ledger.owner(&id).map(|server| server.key);
             let touched = Touched { services: BTreeMap::from([(id, owner)]), ..Touched::default() };
-            let (done, drift) = self.mend(&touched)?;
-            report.merge(Report { drift, ..done });
+            let (done, steps) = self.mend(&touched)?;
+            report.merge(Report { drift: drift(&steps), ..done });
         }
         Ok(report)
     }
@@ -367,18 +280,6 @@ fn has_ipv6() -> bool {
         && disabled.is_ok_and(|value| value.trim() == "0")
 }
 
-/// A set that is not as it must be makes the rules that refer to it wrong, or impossible.
-fn all_sets_fit(report: &Report) -> Result<(), BackendError> {
-    let Some(Failure { object, error, .. }) = report.failed.first() else { return Ok(()) };
-    let cause = std::error::Error::source(error).map_or_else(String::new, |it| format!(": {it}"));
-    Err(BackendError::Missing {
-        what: format!("an ipset as it must be ({object}: {error}{cause})"),
-        remedy: "whatever else has its name must go: `iptables-save` shows the rules that refer \
-                 to it, and once there are none `ipset destroy` with its name removes it"
-            .to_owned(),
-    })
-}
-
 fn no_mark_left(touched: &Touched) -> impl Iterator<Item = Failure> {
     touched.unmarked.iter().map(|key| Failure {
         server: Some(*key),
@@ -395,6 +296,11 @@ const fn removed(op: &Op) -> Option<Shared> {
         Op::DeleteAddress(address) => Some(Shared::Vip(address)),
         _ => None,
     }
+}
+
+/// What had to be done, as what was found.
+fn drift(steps: &[Step]) -> Vec<Drift> {
+    steps.iter().map(|step| drift_of(&step.op)).collect()
 }
 
 fn drift_of(op: &Op) -> Drift {
@@ -464,12 +370,12 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         }
         touch_owned(&mut touched, &self.observed, &self.ownership);
         touched.everything = true;
-        let (mut report, mut drift) = self.lay_foundations()?;
+        let (mut report, mut found) = self.lay_foundations()?;
         let (done, mended) = self.mend(&touched)?;
         report.merge(done);
-        drift.extend(mended);
+        found.extend(drift(&mended));
         self.rolling.begin(touched.services.into_keys());
-        Ok(Report { drift, ..report })
+        Ok(Report { drift: found, ..report })
     }
 
     fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {

@@ -121,6 +121,8 @@ pub enum Match {
     NotInSet(SetId, &'static [Side]),
     /// It came in through the interface; a `+` at the end matches any rest.
     InInterface(String),
+    /// It goes to this TCP port now, and did not before its destination was translated.
+    SentToPort(u16),
     /// The destination is an address of this node.
     DestinationIsLocal,
     /// The connection is new.

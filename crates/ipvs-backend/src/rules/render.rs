@@ -39,6 +39,9 @@ fn render_match(condition: &Match) -> String {
         Match::InInterface(name) => format!("-i {name}"),
         Match::Marked(mask) => format!("-m mark --mark {mask:#x}/{mask:#x}"),
         Match::NotMarked(mask) => format!("-m mark ! --mark {mask:#x}/{mask:#x}"),
+        Match::SentToPort(port) => {
+            format!("-p tcp -m tcp --dport {port} -m conntrack --ctstate DNAT")
+        }
         Match::DestinationIsLocal => "-m addrtype --dst-type LOCAL".to_owned(),
         Match::New => "-m conntrack --ctstate NEW".to_owned(),
         Match::Established => "-m conntrack --ctstate RELATED,ESTABLISHED".to_owned(),

@@ -216,13 +216,13 @@ fn leaving(family: Family) -> Vec<Rule> {
 }
 
 /// The node's own connections to a frontend without servers. IPVS would answer before any rule
-/// that can reset them, so they go to a port of the same address where nobody answers.
+/// that can reset them, so they go to another port of the same address, and are reset there.
 fn refused(family: Family) -> Vec<Rule> {
     let matches = [Match::Protocol(Protocol::Tcp), in_set(family, Purpose::Refuse, BOTH)];
     vec![rule(matches, Target::ToPort(UNSERVED_PORT))]
 }
 
-/// `tcpmux` (RFC 1078), historic: nothing listens there.
+/// `tcpmux` (RFC 1078), historic.
 const UNSERVED_PORT: u16 = 1;
 
 const fn internal_mark(family: Family) -> SetId {
@@ -374,6 +374,7 @@ fn access(family: Family) -> Vec<Rule> {
         [Match::Protocol(Protocol::Tcp), Match::New, in_set(family, Purpose::Refuse, BOTH)];
     vec![
         rule(without_servers, Target::Reset),
+        rule([Match::SentToPort(UNSERVED_PORT)], Target::Reset),
         served(Purpose::LoadBalancer),
         served(Purpose::ClusterIp),
         served(Purpose::ExternalIp),

@@ -1,0 +1,108 @@
+//! What everything else stands on: the sets, and the static rules that refer to them.
+
+use proxy_core::{BackendError, Drift, DriftKind, Failure, Family, ObjectError, Report};
+
+use super::{IpvsBackend, attempting, drift_of};
+use crate::kernel::Kernel;
+use crate::plan::{destroyed_legacy_sets, set_steps};
+use crate::rules::{Difference, legacy_removal_input, removal_input, restore_input, static_rules};
+
+impl<K: Kernel> IpvsBackend<K> {
+    /// What the static rules of a family lack now. Changes nothing.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn plan_rules(&mut self, family: Family) -> Result<Vec<Difference>, BackendError> {
+        let saved = self.kernel.saved_rules(family).map_err(attempting("read the static rules"))?;
+        let rules = static_rules(family, &self.config.rules);
+        Ok(restore_input(&rules, &saved).map_or_else(Vec::new, |(_, differences)| differences))
+    }
+
+    /// Makes the static rules what they should be. Returns what was not.
+    pub(super) fn ensure_rules(&mut self) -> Result<Vec<Drift>, BackendError> {
+        let mut drift = Vec::new();
+        for &family in &self.capabilities.families {
+            let rules = static_rules(family, &self.config.rules);
+            let mut differences = Vec::new();
+            let mut input = |saved: &str| {
+                let (input, found) = restore_input(&rules, saved)?;
+                differences = found;
+                Some(input)
+            };
+            self.kernel
+                .change_rules(family, &mut input)
+                .map_err(attempting("load the static rules"))?;
+            drift.extend(differences.into_iter().map(|difference| Drift {
+                object: difference.object,
+                kind: if difference.is_missing { DriftKind::Missing } else { DriftKind::Changed },
+            }));
+        }
+        Ok(drift)
+    }
+
+    /// Removes our chains and the jumps into them.
+    pub(super) fn remove_rules(&mut self) -> Report {
+        let config = self.config.rules.clone();
+        self.change_rules("static rules", |family, saved| {
+            removal_input(&static_rules(family, &config), saved)
+        })
+    }
+
+    /// Removes what only another mode or version of kube-proxy has, once ours is in place.
+    pub(super) fn remove_legacy(&mut self) -> Result<Report, BackendError> {
+        let mut report = self
+            .change_rules("rules of an earlier kube-proxy", |_, saved| legacy_removal_input(saved));
+        report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
+        Ok(report)
+    }
+
+    /// Changes rules in every family that the packet filter has, if `change` says how.
+    fn change_rules(
+        &mut self,
+        what: &str,
+        change: impl Fn(Family, &str) -> Option<String>,
+    ) -> Report {
+        let mut report = Report::default();
+        for &family in &self.capabilities.families {
+            let mut changes = 0;
+            let mut input = |saved: &str| {
+                let input = change(family, saved)?;
+                changes = 1;
+                Some(input)
+            };
+            match self.kernel.change_rules(family, &mut input) {
+                Ok(()) => report.changes += changes,
+                Err(error) => report.failed.push(Failure {
+                    server: None,
+                    object: format!("- {what}, {family}"),
+                    error: ObjectError::Rejected(error),
+                }),
+            }
+        }
+        report
+    }
+
+    /// Brings the sets and static rules to what they must be before anything else. Returns what
+    /// was done, and what had to be.
+    pub(super) fn lay_foundations(&mut self) -> Result<(Report, Vec<Drift>), BackendError> {
+        let sets = set_steps(&self.ledger, &self.observed);
+        let mut report = self.carry_out(&sets)?;
+        all_sets_fit(&report)?;
+        let rules = self.ensure_rules()?;
+        report.changes += rules.len();
+        let drift = sets.iter().map(|step| drift_of(&step.op)).chain(rules).collect();
+        Ok((report, drift))
+    }
+}
+
+/// A set that is not as it must be makes the rules that refer to it wrong, or impossible.
+fn all_sets_fit(report: &Report) -> Result<(), BackendError> {
+    let Some(Failure { object, error, .. }) = report.failed.first() else { return Ok(()) };
+    let cause = std::error::Error::source(error).map_or_else(String::new, |it| format!(": {it}"));
+    Err(BackendError::Missing {
+        what: format!("an ipset as it must be ({object}: {error}{cause})"),
+        remedy: "whatever else has its name must go: `iptables-save` shows the rules that refer \
+                 to it, and once there are none `ipset destroy` with its name removes it"
+            .to_owned(),
+    })
+}
