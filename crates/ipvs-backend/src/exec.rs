@@ -13,6 +13,7 @@ use crate::netlink::ipvs;
 use crate::netlink::route;
 use crate::observe::Observed;
 use crate::op::{Op, Step};
+use crate::ownership;
 
 /// What came of a list of ops.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Done {
     pub failed: Vec<Failure>,
     /// The refused ops, in the same order.
     pub refused: Vec<Step>,
+    /// Ops that wait for a refused one, for the virtual server of that one.
+    pub postponed: Vec<Step>,
 }
 
 /// Carries out `steps` in order, as many as possible in one send. Once something failed for a
@@ -38,8 +41,13 @@ pub fn run(kernel: &mut impl Kernel, steps: &[Step], observed: &mut Observed) ->
         one.phase == two.phase && Client::of(&one.op) == Client::of(&two.op)
     };
     for group in steps.chunk_by(together) {
-        let sound: Vec<Step> =
-            group.iter().copied().filter(|step| !is_in_vain(step, &broken)).collect();
+        let mut sound = Vec::with_capacity(group.len());
+        for step in group.iter().filter(|step| !is_in_vain(step, &broken)) {
+            match blocker(step, &done.refused) {
+                Some(Step { server, .. }) => done.postponed.push(Step { server: *server, ..*step }),
+                None => sound.push(*step),
+            }
+        }
         let again = run_group(kernel, &sound, observed, &mut done, &mut broken)?;
         run_group(kernel, &again, observed, &mut done, &mut broken)?;
     }
@@ -48,6 +56,16 @@ pub fn run(kernel: &mut impl Kernel, steps: &[Step], observed: &mut Observed) ->
 
 fn is_in_vain(step: &Step, broken: &BTreeSet<VirtualServerKey>) -> bool {
     step.phase.builds() && step.server.is_some_and(|server| broken.contains(&server))
+}
+
+/// The refused removal of a service that `step` must wait for: without the member that it removes
+/// nobody could tell later that the service is ours.
+fn blocker<'a>(step: &Step, refused: &'a [Step]) -> Option<&'a Step> {
+    let Op::DeleteMember(set, entry) = &step.op else { return None };
+    refused.iter().find(|refused| match &refused.op {
+        Op::DeleteService(id) => ownership::is_sign(*set, entry, id),
+        _ => false,
+    })
 }
 
 /// Carries out ops of one client. Returns ops to carry out instead of some that found something
@@ -181,15 +199,13 @@ fn set_request(op: &Op) -> Option<ipset::Request> {
     })
 }
 
-/// The device that addresses of `steps` are for; 0, which is no device, if none are.
+/// The device that addresses of `steps` are for; 0, which is no device, if none are or it is not
+/// there.
 fn device_index(kernel: &mut impl Kernel, steps: &[Step], observed: &Observed) -> io::Result<u32> {
     let needs_one = |step: &Step| matches!(step.op, Op::AddAddress(_) | Op::DeleteAddress(_));
     match &observed.device {
         Some(device) if device.index != 0 => Ok(device.index),
-        _ if steps.iter().any(needs_one) => {
-            let missing = || io::Error::new(io::ErrorKind::NotFound, "no device kube-ipvs0");
-            kernel.device_index()?.ok_or_else(missing)
-        }
+        _ if steps.iter().any(needs_one) => Ok(kernel.device_index()?.unwrap_or(0)),
         _ => Ok(0),
     }
 }
@@ -256,7 +272,7 @@ fn judge_errno(op: &Op, errno: Errno) -> Verdict {
             Op::DeleteService(_) | Op::DeleteDestination(..) | Op::DeleteRoute(_),
             Errno::SRCH | Errno::NOENT,
         )
-        | (Op::DeleteAddress(_), Errno::ADDRNOTAVAIL)
+        | (Op::DeleteAddress(_), Errno::ADDRNOTAVAIL | Errno::NODEV)
         | (Op::AddAddress(_), Errno::EXIST) => Verdict::Done,
         (Op::SetService(_) | Op::AddDestination(..) | Op::SetDestination(..), Errno::SRCH) => {
             Verdict::Lost

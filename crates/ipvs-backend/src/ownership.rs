@@ -67,6 +67,20 @@ impl Ownership {
     }
 }
 
+/// Whether a member of one of our sets tells that a service is ours.
+#[must_use]
+pub fn is_sign(set: SetId, entry: &Entry, id: &ServiceId) -> bool {
+    let ServiceId::Address { protocol, address, port } = *id else { return false };
+    match *entry {
+        Entry::Port(number) => {
+            number == port
+                && set.purpose == Purpose::node_port(protocol)
+                && set.family == id.family()
+        }
+        entry => entry == Entry::IpPort { address, protocol, port },
+    }
+}
+
 const fn is_node_port(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Tcp | Protocol::Udp)
 }

@@ -14,25 +14,27 @@ use crate::observe::{NodeIps, Observed, ObservedService, ObservedSet};
 use crate::op::{Op, Phase, Step, vip_route};
 use crate::set::{Purpose, SetId};
 
-/// The ops that bring everything in `touched` to what `ledger` wants. Those for urgent virtual
-/// servers come first, and within each of the two groups they are in the order of [`Phase`].
+/// The ops that bring everything in `touched` to what `ledger` wants. After what all of them rest
+/// on come those for urgent virtual servers, then the others; within each of the two groups they
+/// are in the order of [`Phase`].
 #[must_use]
 pub fn plan(touched: &Touched, ledger: &Ledger, observed: &Observed, node: &NodePlan) -> Vec<Step> {
     let mut steps = device_steps(touched, observed, node);
     for (id, &server) in &touched.services {
         for op in service_ops(id, server, ledger, observed.services.get(id)) {
-            steps.push(Step { phase: phase(&op, ledger), op, server });
+            steps.push(Step { phase: phase(&op, ledger, observed), op, server });
         }
     }
     for (object, &server) in &touched.shared {
         for op in shared_ops(object, ledger, observed, node) {
-            steps.push(Step { phase: phase(&op, ledger), op, server });
+            steps.push(Step { phase: phase(&op, ledger, observed), op, server });
         }
     }
     let is_urgent = |server: Option<VirtualServerKey>| {
         server.is_some_and(|server| touched.urgent.contains(&server))
     };
-    steps.sort_by_key(|step| (!is_urgent(step.server), step.phase));
+    let waits = |step: &Step| step.phase > Phase::Sets && !is_urgent(step.server);
+    steps.sort_by_key(|step| (waits(step), step.phase));
     steps
 }
 
@@ -253,7 +255,7 @@ fn vip_ops(address: IpAddr, wanted: bool, observed: &Observed, node: &NodePlan) 
     route_op.into_iter().chain(address_op).chain(member_op).collect()
 }
 
-fn phase(op: &Op, ledger: &Ledger) -> Phase {
+fn phase(op: &Op, ledger: &Ledger, observed: &Observed) -> Phase {
     match op {
         Op::CreateDevice
         | Op::CreateSet(..)
@@ -261,7 +263,7 @@ fn phase(op: &Op, ledger: &Ledger) -> Phase {
         | Op::FillScratch(..)
         | Op::SwapScratch(_)
         | Op::DestroyScratch(_) => Phase::Sets,
-        Op::AddMember(set, _) => adding_phase(set.purpose),
+        Op::AddMember(set, member) => adding_phase(*set, member.entry, observed),
         Op::DeleteMember(set, entry) => removing_phase(*set, *entry, ledger),
         Op::AddService(_) | Op::SetService(_) => Phase::Services,
         Op::SetDestination(_, Destination { weight: 0, .. }) | Op::DeleteDestination(..) => {
@@ -275,16 +277,20 @@ fn phase(op: &Op, ledger: &Ledger) -> Phase {
     }
 }
 
-const fn adding_phase(purpose: Purpose) -> Phase {
-    match purpose {
+/// Clients of a new frontend keep their addresses from the start; those of one that is masqueraded
+/// now, once it has no servers on other nodes.
+fn adding_phase(set: SetId, entry: Entry, observed: &Observed) -> Phase {
+    match set.purpose {
         Purpose::IpvsIps
         | Purpose::LoadBalancerFirewall
         | Purpose::DropExternal
         | Purpose::DropAll => Phase::Guard,
         Purpose::InternalMark => Phase::Divert,
         Purpose::Refuse => Phase::Keep,
-        _ if purpose.keeps_source() => Phase::Keep,
-        _ => Phase::Members,
+        purpose => match purpose.masqueraded() {
+            Some(purpose) if observed.has_member(SetId { purpose, ..set }, &entry) => Phase::Keep,
+            _ => Phase::Members,
+        },
     }
 }
 

@@ -23,7 +23,7 @@ use crate::drain::{DrainPolicy, Drains};
 use crate::kernel::{Kernel, Netlink};
 use crate::ledger::{Ledger, Touched};
 use crate::netlink::ipvs::{Destination, ServiceId};
-use crate::netlink::{Traffic, TrafficCounts};
+use crate::netlink::{Errno, Traffic, TrafficCounts};
 use crate::object::Shared;
 use crate::observe::Observed;
 use crate::op::{Op, Phase, Step};
@@ -144,13 +144,22 @@ impl<K: Kernel> IpvsBackend<K> {
         desired: &DesiredState,
     ) -> Result<(Observed, Ledger, Touched), BackendError> {
         let mut observed = self.observe()?;
-        let (ledger, touched) = wish(desired, &observed, &self.ownership);
+        let (ledger, mut touched) = wish(desired, &observed, &self.ownership);
+        self.touch_known(&mut touched, &observed);
         for (id, service) in &mut observed.services {
             if touched.services.contains_key(id) {
                 service.destinations = self.destinations(id)?;
             }
         }
         Ok((observed, ledger, touched))
+    }
+
+    /// Adds what was ours when it was last looked at, even if the signs of that are gone by now.
+    fn touch_known(&self, touched: &mut Touched, observed: &Observed) {
+        let services = observed.services.keys();
+        for id in services.filter(|id| self.ownership.owns(id, &self.observed)) {
+            touched.services.entry(*id).or_insert(None);
+        }
     }
 
     fn observe(&mut self) -> Result<Observed, BackendError> {
@@ -184,10 +193,13 @@ impl<K: Kernel> IpvsBackend<K> {
         self.flows.suspect(steps, &self.ledger, &self.observed);
         let done = exec::run(&mut self.kernel, steps, &mut self.observed)
             .map_err(attempting("program the kernel"))?;
-        for (Step { op, server, .. }, failure) in done.refused.into_iter().zip(&done.failed) {
-            if op == Op::CreateDevice && matches!(failure.error, ObjectError::Unsupported(_)) {
+        for (step, failure) in done.refused.iter().zip(&done.failed) {
+            let is_unsupported = matches!(failure.error, ObjectError::Unsupported(_));
+            if step.op == Op::CreateDevice && is_unsupported {
                 self.config.node.device = Device::Unavailable;
             }
+        }
+        for Step { op, server, .. } in done.refused.into_iter().chain(done.postponed) {
             if let (Some(object), Some(server)) = (removed(&op), server) {
                 self.leftovers.entry(server).or_default().insert(object);
             }
@@ -268,9 +280,18 @@ fn attempting(attempt: &str) -> impl FnOnce(io::Error) -> BackendError {
 fn families(kernel: &mut impl Kernel) -> Vec<Family> {
     let mut works = |family: &Family| match family {
         Family::Ipv4 => true,
-        Family::Ipv6 => has_ipv6() && kernel.saved_rules(Family::Ipv6).is_ok(),
+        Family::Ipv6 => {
+            has_ipv6() && kernel.saved_rules(Family::Ipv6).map_or_else(passes, |_| true)
+        }
     };
     Family::ALL.into_iter().filter(|family| works(family)).collect()
+}
+
+/// Whether an error says nothing about what there is: it need not come again.
+fn passes(error: io::Error) -> bool {
+    let is_short_of_memory = error.raw_os_error() == Some(Errno::NOBUFS.raw());
+    is_short_of_memory
+        || matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::OutOfMemory)
 }
 
 /// A socket makes the kernel load the module, if there is one.
@@ -364,6 +385,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
                 None => {}
             }
         }
+        self.touch_known(&mut touched, &observed);
         self.observed = observed;
         for server in desired.iter() {
             self.ledger.set(server, &mut touched);

@@ -17,3 +17,9 @@ mod flow;
 
 pub use client::{Conntrack, FILTERED_DUMPS, Scope};
 pub use flow::{Flow, Zone};
+
+/// Reads `bytes` as each kind of answer there is.
+#[cfg(feature = "fuzzing")]
+pub(super) fn parse_anything(bytes: &[u8]) {
+    let _ = codec::parse_flow(bytes);
+}

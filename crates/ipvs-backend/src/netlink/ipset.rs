@@ -24,3 +24,11 @@ pub use error::SetError;
 pub use name::{InvalidSetName, SetName};
 pub use request::Request;
 pub use set::{SetKind, SetSpec, SetState};
+
+/// Reads `bytes` as each kind of answer there is.
+#[cfg(feature = "fuzzing")]
+pub(super) fn parse_anything(bytes: &[u8]) {
+    let mut listing = listing::Listing::default();
+    listing.push(bytes);
+    let _ = (listing.into_sets(), codec::parse_type(bytes), codec::parse_line(bytes));
+}

@@ -24,3 +24,11 @@ pub use request::{Config, Info, Request};
 pub use service::{
     InvalidSchedulerName, SchedulerName, Service, ServiceFlags, ServiceId, ServiceStatus, Stats64,
 };
+
+/// Reads `bytes` as each kind of answer there is.
+#[cfg(feature = "fuzzing")]
+pub(super) fn parse_anything(bytes: &[u8]) {
+    use proxy_core::Family;
+    let _ = (codec::parse_service(bytes), codec::parse_config(bytes), codec::parse_info(bytes));
+    let _ = Family::ALL.map(|family| codec::parse_destination(bytes, family));
+}

@@ -23,6 +23,8 @@ mod traffic;
 mod transport;
 
 pub mod conntrack;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod ipset;
 pub mod ipvs;
 pub mod monitor;

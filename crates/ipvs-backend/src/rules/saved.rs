@@ -147,3 +147,51 @@ impl<'a> Saved<'a> {
 fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or("")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{InputPolicy, RuleConfig, static_rules};
+    use proxy_core::Family;
+
+    /// The lines that put the rules of `config` into an empty packet filter.
+    fn loaded(config: &RuleConfig) -> Vec<String> {
+        let (input, _) = restore_input(&static_rules(Family::Ipv4, config), "").unwrap();
+        input.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_guards_goes_before_the_rules_of_others_and_what_accepts_after_them() {
+        let lines = loaded(&RuleConfig::default());
+        let jump_to = |chain: &str| {
+            let of_input =
+                |line: &&String| line[2..].starts_with(" INPUT ") && line.ends_with(chain);
+            lines.iter().find(of_input).map(|line| &line[..2])
+        };
+        for guard in ["KUBE-PROXY-FIREWALL", "KUBE-IPVS-FILTER"] {
+            assert_eq!(jump_to(guard), Some("-I"), "{guard}");
+        }
+        assert_eq!(jump_to("KUBE-IPVS-ACCEPT"), Some("-A"));
+    }
+
+    #[test]
+    fn a_node_whose_input_policy_is_respected_accepts_nothing_for_services() {
+        let accepts = |input_policy| {
+            let config = RuleConfig { input_policy, ..RuleConfig::default() };
+            let lines = loaded(&config);
+            lines.iter().filter(|line| line.starts_with("-A KUBE-IPVS-ACCEPT ")).count()
+        };
+        assert_eq!(accepts(InputPolicy::Respect), 0);
+        assert_eq!(accepts(InputPolicy::Accept), 8);
+    }
+
+    #[test]
+    fn what_was_loaded_needs_no_mending() {
+        for family in Family::ALL {
+            let rules = static_rules(family, &RuleConfig::default());
+            let (input, _) = restore_input(&rules, "").unwrap();
+            let saved = input.replace("-I ", "-A ");
+            assert_eq!(restore_input(&rules, &saved), None);
+        }
+    }
+}
