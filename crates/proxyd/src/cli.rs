@@ -1,8 +1,10 @@
 //! The command line: what it says is parsed into types once, here.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
-use crate::{cleanup, resolve, run};
+use crate::{cleanup, plan, resolve, run};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 #[derive(Debug, Parser)]
@@ -16,17 +18,20 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Resolve(resolve::ResolveArgs),
+    Plan(plan::PlanArgs),
     Cleanup(cleanup::CleanupArgs),
 }
 
-/// Parses the arguments of the process and does what they say.
+/// Parses the arguments of the process and does what they say. Returns the exit status.
 ///
 /// # Errors
 /// When it cannot be done, with the remedy.
-pub fn main() -> anyhow::Result<()> {
+pub fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Run(args) => run::run(&args),
-        Command::Resolve(args) => resolve::run(&args),
-        Command::Cleanup(args) => cleanup::run(&args),
+        Command::Run(args) => run::run(&args)?,
+        Command::Resolve(args) => resolve::run(&args)?,
+        Command::Cleanup(args) => cleanup::run(&args)?,
+        Command::Plan(args) => return plan::run(&args),
     }
+    Ok(ExitCode::SUCCESS)
 }

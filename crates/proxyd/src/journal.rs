@@ -113,9 +113,15 @@ impl Journal {
     }
 }
 
+/// How many objects of one report are named; the rest are counted.
+const NAMED: usize = 10;
+
 fn say_drift(report: &Report) {
-    for drift in &report.drift {
+    for drift in report.drift.iter().take(NAMED) {
         warn!("drift mended: {drift}");
+    }
+    if let Some(more) = report.drift.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        warn!("drift mended: {more} more objects");
     }
 }
 

@@ -24,11 +24,11 @@ use tracing::{debug, info, warn};
 use crate::driver::Input;
 use crate::node_facts::{Held, NodeFacts};
 
-/// A change is told when nothing more was heard for this long.
+/// A burst of changes ends when nothing more was heard for this long.
 const SETTLE: Duration = Duration::from_millis(50);
-/// A change is told after this long, settled or not.
+/// It ends after this long, settled or not.
 const LIMIT: Duration = Duration::from_millis(500);
-/// Between two that are told.
+/// From the end of one to the end of the next.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long nothing is waited for. Any time will do.
 const LONG: Duration = Duration::from_secs(3600);
@@ -129,64 +129,118 @@ pub(crate) fn held_addresses() -> io::Result<Vec<Held>> {
 }
 
 /// Hands on what the monitor hears, until nobody wants it.
-pub(crate) fn follow(mut monitor: Monitor, inputs: &Sender<Input>) {
-    let mut burst = Burst::default();
-    let mut last_told = None;
-    let mut is_failing = false;
+pub(crate) fn follow(monitor: Monitor, inputs: &Sender<Input>) {
+    let mut follower = Follower::new(monitor);
     loop {
-        listen(&mut monitor, &mut burst, last_told);
-        let now = Instant::now();
-        last_told = Some(now);
-        let Burst { looks, removed, rules_removed, .. } = std::mem::take(&mut burst);
-        let removed = removed.into_iter().collect();
-        let mut news = News { held: None, removed, rules_removed };
-        if looks {
-            match held_addresses() {
-                Ok(held) => {
-                    is_failing = false;
-                    news.held = Some(held);
-                }
-                // What was read last holds until it can be read again.
-                Err(error) => {
-                    if !std::mem::replace(&mut is_failing, true) {
-                        warn!("read the addresses of interfaces, will be tried again: {error}");
-                    }
-                    burst.note(Change::Unknown, now);
-                }
-            }
-        }
+        let news = follower.wait();
         debug!(
             addresses = news.held.is_some(),
             routes = news.removed.len(),
-            rules = rules_removed,
+            rules = news.rules_removed,
             "network changed"
         );
-        if news != News::default() && inputs.send(Input::Network(news)).is_err() {
+        if inputs.send(Input::Network(news)).is_err() {
             return;
         }
     }
 }
 
-/// Listens until there is something to tell and its time has come.
-fn listen(monitor: &mut Monitor, burst: &mut Burst, last_told: Option<Instant>) {
-    loop {
-        let now = Instant::now();
-        let due = burst.due(last_told);
-        if due.is_some_and(|due| due <= now) {
-            return;
-        }
-        let patience = due.map_or(LONG, |due| due - now);
-        match monitor.wait(patience) {
-            Ok(changes) => changes.into_iter().for_each(|it| burst.note(it, Instant::now())),
-            Err(error) => {
-                warn!("hear of changes of the network, begun anew: {error}");
-                thread::sleep(INTERVAL);
-                // If it fails, so does the next wait.
-                let _ = monitor.reopen();
-                burst.note(monitor.lost(), Instant::now());
+/// Makes news of what a monitor hears.
+#[derive(Debug)]
+struct Follower {
+    monitor: Monitor,
+    burst: Burst,
+    /// When the burst before this one ended.
+    last_burst: Option<Instant>,
+    /// What was told last: addresses, and whether they are on the device for virtual servers.
+    told: BTreeSet<(IpAddr, bool)>,
+    /// Whether it was said that addresses cannot be read, or that nothing can be heard.
+    is_failing: bool,
+}
+
+impl Follower {
+    fn new(monitor: Monitor) -> Self {
+        let (burst, told) = (Burst::default(), BTreeSet::new());
+        Self { monitor, burst, last_burst: None, told, is_failing: false }
+    }
+
+    fn wait(&mut self) -> News {
+        loop {
+            self.listen();
+            let now = Instant::now();
+            self.last_burst = Some(now);
+            let Burst { look, removed, rules_removed, .. } = std::mem::take(&mut self.burst);
+            let removed = removed.into_iter().collect();
+            let news = News { held: self.look(look, now), removed, rules_removed };
+            if news != News::default() {
+                return news;
             }
         }
     }
+
+    /// Reads the addresses of interfaces, if there is reason to. An address that another pod's
+    /// interface has too is no news.
+    fn look(&mut self, look: Look, now: Instant) -> Option<Vec<Held>> {
+        if look == Look::None {
+            return None;
+        }
+        let held = match held_addresses() {
+            Ok(held) => held,
+            // What was told last holds until it can be read again.
+            Err(error) => {
+                self.fails("read the addresses of interfaces", &error);
+                self.burst.note(Change::Unknown, now);
+                return None;
+            }
+        };
+        self.is_failing = false;
+        let is_bound = |held: &Held| held.interface == ipvs_backend::DUMMY_DEVICE;
+        let mattering = held.iter().filter(|held| is_node_address(held.address));
+        let found = mattering.map(|held| (held.address, is_bound(held))).collect();
+        let before = std::mem::replace(&mut self.told, found);
+        (look == Look::Tell || self.told != before).then_some(held)
+    }
+
+    /// Listens until something was heard and its time has come.
+    fn listen(&mut self) {
+        loop {
+            let now = Instant::now();
+            let due = self.burst.due(self.last_burst);
+            if due.is_some_and(|due| due <= now) {
+                return;
+            }
+            match self.monitor.wait(due.map_or(LONG, |due| due - now)) {
+                Ok(changes) => {
+                    changes.into_iter().for_each(|it| self.burst.note(it, Instant::now()));
+                }
+                Err(error) => {
+                    self.fails("hear of changes of the network", &error);
+                    thread::sleep(INTERVAL);
+                    // If it fails, so does the next wait.
+                    let _ = self.monitor.reopen();
+                    self.burst.note(self.monitor.lost(), Instant::now());
+                }
+            }
+        }
+    }
+
+    fn fails(&mut self, attempt: &str, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            warn!("{attempt}, will be tried again: {error}");
+        }
+    }
+}
+
+/// What is to be done about the addresses of interfaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    /// Nothing.
+    #[default]
+    None,
+    /// Tell them if they are others than before.
+    Compare,
+    /// Tell them in any case.
+    Tell,
 }
 
 /// Changes that are told together. Pure.
@@ -194,8 +248,7 @@ fn listen(monitor: &mut Monitor, burst: &mut Burst, last_told: Option<Instant>) 
 struct Burst {
     /// When the first and the last were heard.
     heard: Option<(Instant, Instant)>,
-    /// Whether addresses must be looked at.
-    looks: bool,
+    look: Look,
     /// Routes that went and did not come back.
     removed: BTreeSet<LocalRoute>,
     /// Whether rules went that may have been ours.
@@ -214,19 +267,20 @@ impl Burst {
             Change::RouteRemoved(route) => {
                 self.removed.insert(route);
             }
-            Change::Address(_) | Change::Device | Change::Unknown => self.looks = true,
+            Change::Address(_) => self.look = self.look.max(Look::Compare),
+            Change::Device | Change::Unknown => self.look = Look::Tell,
             Change::Rules => self.rules_removed = true,
         }
         let first = self.heard.map_or(now, |(first, _)| first);
         self.heard = Some((first, now));
     }
 
-    /// When it is told: when nothing more was heard for a while, at the latest some time after the
-    /// first, and in no case sooner than an interval after what was told before.
-    fn due(&self, last_told: Option<Instant>) -> Option<Instant> {
+    /// When it ends: when nothing more was heard for a while, at the latest some time after the
+    /// first, and in no case sooner than an interval after the one before.
+    fn due(&self, last_burst: Option<Instant>) -> Option<Instant> {
         let (first, last) = self.heard?;
         let settled = (last + SETTLE).min(first + LIMIT);
-        Some(last_told.map_or(settled, |told| settled.max(told + INTERVAL)))
+        Some(last_burst.map_or(settled, |last| settled.max(last + INTERVAL)))
     }
 }
 
@@ -242,36 +296,37 @@ mod tests {
         LocalRoute { address: ip(address), device: 1, preferred_source: None, protocol: 153 }
     }
 
-    /// What is made of changes: whether addresses are looked at, and the routes that went.
+    /// What is made of changes: how addresses are looked at, and the routes that went.
     #[track_caller]
-    fn check(changes: &[Change], looks: bool, removed: &[LocalRoute]) {
+    fn check(changes: &[Change], look: Look, removed: &[LocalRoute]) {
         let mut burst = Burst::default();
         changes.iter().for_each(|&change| burst.note(change, Instant::now()));
-        assert_eq!(burst.looks, looks, "{changes:?}");
+        assert_eq!(burst.look, look, "{changes:?}");
         assert_eq!(Vec::from_iter(burst.removed), removed, "{changes:?}");
     }
 
     #[test]
     fn what_matters_is_told() {
         let (one, two) = (route("10.96.0.1"), route("fd96::1"));
-        check(&[Change::Address(ip("192.168.10.5"))], true, &[]);
-        check(&[Change::Address(ip("fe80::1"))], false, &[]);
-        check(&[Change::Device], true, &[]);
-        check(&[Change::Unknown], true, &[]);
-        check(&[Change::RouteAdded(one)], false, &[]);
-        check(&[Change::RouteRemoved(two), Change::RouteRemoved(one)], false, &[one, two]);
-        check(&[Change::RouteRemoved(one), Change::RouteAdded(one)], false, &[]);
-        check(&[Change::RouteAdded(one), Change::RouteRemoved(one)], false, &[one]);
+        check(&[Change::Address(ip("192.168.10.5"))], Look::Compare, &[]);
+        check(&[Change::Address(ip("fe80::1"))], Look::None, &[]);
+        check(&[Change::Device], Look::Tell, &[]);
+        check(&[Change::Unknown], Look::Tell, &[]);
+        check(&[Change::Device, Change::Address(ip("10.0.0.1"))], Look::Tell, &[]);
+        check(&[Change::RouteAdded(one)], Look::None, &[]);
+        check(&[Change::RouteRemoved(two), Change::RouteRemoved(one)], Look::None, &[one, two]);
+        check(&[Change::RouteRemoved(one), Change::RouteAdded(one)], Look::None, &[]);
+        check(&[Change::RouteAdded(one), Change::RouteRemoved(one)], Look::None, &[one]);
     }
 
-    /// Changes heard so many milliseconds after the start, the last telling, and when they are told.
+    /// Changes heard so many milliseconds after the start, the end of the burst before, and when they are told.
     #[track_caller]
-    fn check_due(heard: &[u64], last_told: Option<u64>, expected: Option<u64>) {
+    fn check_due(heard: &[u64], last_burst: Option<u64>, expected: Option<u64>) {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut burst = Burst::default();
         heard.iter().for_each(|&millis| burst.note(Change::Device, at(millis)));
-        assert_eq!(burst.due(last_told.map(at)), expected.map(at), "{heard:?} {last_told:?}");
+        assert_eq!(burst.due(last_burst.map(at)), expected.map(at), "{heard:?} {last_burst:?}");
     }
 
     #[test]

@@ -1,33 +1,24 @@
 //! `proxyd run`: serves what a directory of manifests says, and follows it.
 
-use std::io::IsTerminal as _;
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use ipnet::IpNet;
+use ipvs_backend::IpvsBackend;
 use ipvs_backend::netlink::monitor::Monitor;
-use ipvs_backend::rules::{Masquerade, RuleConfig};
-use ipvs_backend::{Binding, IpvsBackend, IpvsConfig, NodePlan};
 use proxy_core::reconciler::{Reconciler, Schedule};
-use proxy_core::{Event, Model, Node};
+use proxy_core::{Event, Model};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::driver::{Input, drive};
+use crate::logging::{self, LogArgs};
 use crate::manifest::{Changes, Reader, Severity, Wake, Watcher};
-use crate::network::{self, held_addresses};
-use crate::node_facts::{NodeFacts, detector};
+use crate::network;
+use crate::node_args::{FirstLook, NodeArgs};
 
 /// Serve the Services of a directory of manifests on this node, and follow every change.
 ///
@@ -42,57 +33,13 @@ use crate::node_facts::{NodeFacts, detector};
     after_help = "Example:\n  proxyd run --manifests /etc/proxyd/manifests --node-name $(hostname)"
 )]
 pub(crate) struct RunArgs {
-    /// Directory with the manifests.
-    #[arg(long, value_name = "DIR")]
-    manifests: PathBuf,
-    /// Name of this node, as endpoints and the Node object spell it.
-    #[arg(long, value_name = "NAME")]
-    node_name: String,
-    /// Source address of the node's own connections to Services, one a family. Default: the
-    /// Node object's address that an interface has, else an interface's.
-    #[arg(long = "node-ip", value_name = "IP")]
-    node_ips: Vec<IpAddr>,
-    /// Networks of the pods, one a family; clients from elsewhere reach cluster IPs masqueraded.
-    /// Default: the podCIDRs of this node's Node object.
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    cluster_cidr: Vec<IpNet>,
-    /// How the addresses of Services are made local to this node: by local routes, or as addresses
-    /// on kube-ipvs0, as kube-proxy does.
-    #[arg(long, value_enum, default_value_t = BindingArg::Route)]
-    binding: BindingArg,
-    /// Masquerade every connection to a cluster IP.
-    #[arg(long)]
-    masquerade_all: bool,
+    #[command(flatten)]
+    node: NodeArgs,
     /// How often everything is compared with the kernel, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     sync_period: u64,
-    /// Text for people or JSON for machines, on standard error.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    logging_format: LogFormat,
-    /// Say more; twice for everything.
-    #[arg(short = 'v', action = clap::ArgAction::Count)]
-    verbosity: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum BindingArg {
-    Route,
-    Address,
-}
-
-impl From<BindingArg> for Binding {
-    fn from(binding: BindingArg) -> Self {
-        match binding {
-            BindingArg::Route => Self::Route,
-            BindingArg::Address => Self::Address,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// How long a directory must be quiet before it is read.
@@ -102,25 +49,20 @@ const SETTLE: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(3600);
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    start_logging(args);
+    logging::start(&args.log);
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
-    let watcher = Watcher::new(&args.manifests, SETTLE);
-    let mut reader = Reader::new(&args.manifests);
-    let first = reader.read();
-    let node = this_node(&first, &args.node_name);
-    if node.is_none() {
-        warn!(
-            "no Node {} in the manifests: no zone, and addresses are the interfaces'",
-            args.node_name
-        );
-    }
+    let NodeArgs { manifests, node_name, .. } = &args.node;
+    // Both listen before the first look, so that nothing between is missed.
+    let watcher = Watcher::new(manifests, SETTLE);
     let monitor = Monitor::of_network().context("listen for changes of the network")?;
-    let held = held_addresses().context("read the addresses of interfaces")?;
-    let facts = NodeFacts::new(args.node_ips.clone(), node.clone(), held);
-    let backend = IpvsBackend::open(ipvs_config(args, node.as_deref(), &facts))?;
+    let FirstLook { reader, changes: first, node, facts, config } = args.node.look()?;
+    if node.is_none() {
+        warn!("no Node {node_name} in the manifests: no zone, and addresses are the interfaces'");
+    }
+    let backend = IpvsBackend::open(config)?;
     let schedule =
         Schedule { audit_interval: Duration::from_secs(args.sync_period), ..Schedule::default() };
-    let model = Model::new(args.node_name.as_str());
+    let model = Model::new(node_name.as_str());
     let reconciler = Reconciler::new(backend, model, schedule);
 
     let (inputs, receiver) = mpsc::channel();
@@ -142,48 +84,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             .spawn(move || network::follow(monitor, &follower))
             .context("start a thread that follows the network")?;
     }
-    info!(node = args.node_name, manifests = %args.manifests.display(), "started");
+    info!(node = node_name, manifests = %manifests.display(), "started");
     obey(&mut signals, &inputs);
     driver.join().map_err(|_| anyhow::anyhow!("the driver thread panicked"))?;
     info!("stopped; everything stays in place");
     Ok(())
-}
-
-fn start_logging(args: &RunArgs) {
-    let level = match args.verbosity {
-        0 => tracing::Level::INFO,
-        1 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    let ours = ["proxyd", "proxy_core", "ipvs_backend"].map(|name| (name, level));
-    let filter = Targets::new().with_targets(ours).with_default(LevelFilter::WARN);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let registry = tracing_subscriber::registry().with(filter);
-    match args.logging_format {
-        LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init(),
-        LogFormat::Json => registry.with(layer.json()).init(),
-    }
-}
-
-fn this_node(changes: &Changes, name: &str) -> Option<Arc<Node>> {
-    changes.events.iter().find_map(|event| match event {
-        Event::Node(node) if &*node.name == name => Some(node.clone()),
-        _ => None,
-    })
-}
-
-fn ipvs_config(args: &RunArgs, node: Option<&Node>, facts: &NodeFacts) -> IpvsConfig {
-    let masquerade = if args.masquerade_all { Masquerade::All } else { Masquerade::OffCluster };
-    let detector = detector(&args.cluster_cidr, node);
-    IpvsConfig {
-        node: NodePlan {
-            ips: facts.node_ips(),
-            binding: args.binding.into(),
-            ..NodePlan::default()
-        },
-        rules: RuleConfig { masquerade, detector, ..RuleConfig::default() },
-        ..IpvsConfig::default()
-    }
 }
 
 /// Hands on what the directory says, now and after each change. Programming begins when the

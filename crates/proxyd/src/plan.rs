@@ -1,0 +1,65 @@
+//! `proxyd plan`: what `run` would change in this node's kernel now. Changes nothing.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use ipvs_backend::IpvsBackend;
+use ipvs_backend::kernel::Netlink;
+use ipvs_backend::netlink::Traffic;
+use proxy_core::{Backend, DesiredState, Event, Model};
+
+use crate::node_args::NodeArgs;
+
+/// Show what `run` would change in this node's kernel now, and change nothing.
+///
+/// One line for each object, in the order in which it would be done: + created, ~ changed,
+/// - removed. Exit status 0 when nothing would be changed, 2 when something would.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  proxyd plan --manifests /etc/proxyd/manifests --node-name $(hostname)"
+)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Something would be changed.
+const CHANGES: u8 = 2;
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let look = args.node.look()?;
+    for problem in look.reader.problems() {
+        eprintln!("proxyd: {problem}");
+    }
+    let mut events = look.changes.events;
+    events.push(Event::NodePortAddresses(look.facts.node_port_addresses()));
+    let desired = desired(Model::new(args.node.node_name.as_str()), events);
+    let traffic = Arc::new(Traffic::default());
+    let kernel = Netlink::open(&traffic)?;
+    let mut backend = IpvsBackend::with_kernel(look.config, kernel, traffic);
+    let mut lines = Vec::new();
+    for family in backend.capabilities().families.clone() {
+        let differences = backend.plan_rules(family)?;
+        lines.extend(differences.iter().map(|it| {
+            let sign = if it.is_missing { '+' } else { '~' };
+            format!("{sign} {}", it.object)
+        }));
+    }
+    lines.extend(backend.plan(&desired)?.iter().map(|step| step.op.to_string()));
+    lines.iter().for_each(|line| println!("{line}"));
+    eprintln!("proxyd: {} objects would be changed; nothing was", lines.len());
+    Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+}
+
+fn desired(mut model: Model, events: Vec<Event>) -> DesiredState {
+    let mut desired = DesiredState::new();
+    for event in events {
+        for service in model.apply(event) {
+            let resolution = model.resolve(&service);
+            let _ = desired.replace(&service, resolution);
+        }
+    }
+    desired
+}
