@@ -3,17 +3,20 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 
 use proxy_core::{Failure, Feature, ObjectError, Scheduler, VirtualServerKey};
 
 use crate::kernel::Kernel;
+use crate::ledger::Ledger;
 use crate::netlink::Errno;
-use crate::netlink::ipset::{self, SetError};
+use crate::netlink::ipset::{self, Entry, SetError};
 use crate::netlink::ipvs;
 use crate::netlink::route;
 use crate::observe::Observed;
 use crate::op::{Op, Step};
 use crate::ownership;
+use crate::set::{Purpose, SetId};
 
 /// What came of a list of ops.
 #[derive(Debug, Default)]
@@ -34,7 +37,12 @@ pub struct Done {
 /// # Errors
 /// When nothing can be said about single ops: answers were lost, or what should contain an object
 /// has vanished. Then read back everything.
-pub fn run(kernel: &mut impl Kernel, steps: &[Step], observed: &mut Observed) -> io::Result<Done> {
+pub fn run(
+    kernel: &mut impl Kernel,
+    steps: &[Step],
+    ledger: &Ledger,
+    observed: &mut Observed,
+) -> io::Result<Done> {
     let mut done = Done::default();
     let mut broken = BTreeSet::new();
     let together = |one: &Step, two: &Step| {
@@ -42,20 +50,36 @@ pub fn run(kernel: &mut impl Kernel, steps: &[Step], observed: &mut Observed) ->
     };
     for group in steps.chunk_by(together) {
         let mut sound = Vec::with_capacity(group.len());
-        for step in group.iter().filter(|step| !is_in_vain(step, &broken)) {
+        for step in group.iter().filter(|step| !is_in_vain(step, &broken, ledger)) {
             match blocker(step, &done.refused) {
                 Some(Step { server, .. }) => done.postponed.push(Step { server: *server, ..*step }),
                 None => sound.push(*step),
             }
         }
-        let again = run_group(kernel, &sound, observed, &mut done, &mut broken)?;
-        run_group(kernel, &again, observed, &mut done, &mut broken)?;
+        let again = run_group(kernel, &sound, ledger, observed, &mut done, &mut broken)?;
+        run_group(kernel, &again, ledger, observed, &mut done, &mut broken)?;
     }
     Ok(done)
 }
 
-fn is_in_vain(step: &Step, broken: &BTreeSet<VirtualServerKey>) -> bool {
-    step.phase.builds() && step.server.is_some_and(|server| broken.contains(&server))
+/// An address is worth binding while any of its virtual servers is sound.
+fn is_in_vain(step: &Step, broken: &BTreeSet<VirtualServerKey>, ledger: &Ledger) -> bool {
+    let is_broken = |server| broken.contains(&server);
+    step.phase.builds()
+        && step.server.is_some_and(is_broken)
+        && bound_address(&step.op).is_none_or(|address| ledger.bound_by(address).all(is_broken))
+}
+
+fn bound_address(op: &Op) -> Option<IpAddr> {
+    match *op {
+        Op::AddRoute(route) | Op::ReplaceRoute { new: route, .. } => Some(route.address),
+        Op::AddAddress(address) => Some(address),
+        Op::AddMember(SetId { purpose: Purpose::IpvsIps, .. }, member) => match member.entry {
+            Entry::Ip(address) => Some(address),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The refused removal of a service that `step` must wait for: without the member that it removes
@@ -73,6 +97,7 @@ fn blocker<'a>(step: &Step, refused: &'a [Step]) -> Option<&'a Step> {
 fn run_group(
     kernel: &mut impl Kernel,
     steps: &[Step],
+    ledger: &Ledger,
     observed: &mut Observed,
     done: &mut Done,
     broken: &mut BTreeSet<VirtualServerKey>,
@@ -87,7 +112,7 @@ fn run_group(
             Verdict::Instead(op) => again.push(Step { op, ..*step }),
             Verdict::Lost => return Err(vanished(&step.op)),
             // The service was refused; its destinations could only follow.
-            Verdict::Failed(_) if is_in_vain(step, broken) => {}
+            Verdict::Failed(_) if is_in_vain(step, broken, ledger) => {}
             Verdict::Failed(error) => {
                 broken.extend(step.server);
                 let object = step.op.to_string();

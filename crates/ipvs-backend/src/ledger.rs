@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use proxy_core::{Priority, Protocol, Vip, VirtualServer, VirtualServerKey};
+use proxy_core::{FrontendKind, Priority, Protocol, Vip, VirtualServer, VirtualServerKey};
 
-use crate::marks::{MarkRange, Marks};
+use crate::marks::{MarkRange, Marks, Usage};
 use crate::netlink::ipset::Entry;
 use crate::netlink::ipvs::ServiceId;
 use crate::object::{
@@ -51,18 +51,26 @@ impl Ledger {
     pub fn set(&mut self, server: &Arc<VirtualServer>, touched: &mut Touched) {
         let key = server.key;
         let previous = self.servers.insert(key, server.clone());
+        if server.priority == Priority::Urgent {
+            touched.urgent.insert(key);
+        }
         for object in shared(server) {
             *self.holders.entry(object).or_default() += 1;
-            touched.shared.insert(object, Some(key));
+            // What an urgent one needs is done with it.
+            let holder = touched.shared.entry(object).or_default();
+            if !holder.is_some_and(|holder| touched.urgent.contains(&holder)) {
+                *holder = Some(key);
+            }
         }
         if let Some(previous) = previous {
             self.release(&previous, touched);
         }
-        if server.split() && self.marks.assign(key).is_none() {
+        let usage = match server.kind {
+            FrontendKind::NodePort => Usage::NodePort,
+            _ => Usage::Other,
+        };
+        if server.split() && self.marks.assign(key, usage).is_none() {
             touched.unmarked.insert(key);
-        }
-        if server.priority == Priority::Urgent {
-            touched.urgent.insert(key);
         }
         self.touch_services(key, touched);
     }
@@ -114,6 +122,14 @@ impl Ledger {
         let at = |port| VirtualServerKey { address, protocol: Protocol::Udp, port };
         let range = self.servers.range(at(NonZeroU16::MIN)..=at(NonZeroU16::MAX));
         range.map(|(key, _)| *key)
+    }
+
+    /// The virtual servers that ask for this address to be bound.
+    pub fn bound_by(&self, address: IpAddr) -> impl Iterator<Item = VirtualServerKey> {
+        let first = VirtualServerKey { address, protocol: Protocol::Tcp, port: NonZeroU16::MIN };
+        let of_address =
+            self.servers.range(first..).take_while(move |(key, _)| key.address == address);
+        of_address.filter(|(_, server)| server.vip == Vip::Bind).map(|(key, _)| *key)
     }
 
     /// The virtual server that an IPVS service belongs to, whether or not it wants it now.

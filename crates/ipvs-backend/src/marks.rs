@@ -20,7 +20,8 @@ pub struct MarkRange {
 /// A range of marks that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "marks {value:#x}/{mask:#x}: the value needs a bit that is not in the mask, and none that is"
+    "marks {value:#x}/{mask:#x}: the value needs a bit outside of the mask and none in it, and the \
+     mask two bits"
 )]
 pub struct InvalidMarkRange {
     value: u32,
@@ -33,7 +34,7 @@ impl MarkRange {
     /// # Errors
     /// When the mark 0 would be among them, or `value` has bits of `mask`.
     pub const fn new(value: u32, mask: u32) -> Result<Self, InvalidMarkRange> {
-        if value == 0 || value & mask != 0 {
+        if value == 0 || value & mask != 0 || mask.count_ones() < 2 {
             return Err(InvalidMarkRange { value, mask });
         }
         Ok(Self { value, mask })
@@ -45,20 +46,43 @@ impl MarkRange {
         self.value
     }
 
+    /// The bits that all marks for node ports have, and no others of the range: the highest of the
+    /// mask beside the sign.
+    #[must_use]
+    pub const fn node_port_sign(&self) -> u32 {
+        self.value | 1 << self.mask.ilog2()
+    }
+
     /// Whether `mark` is in the range.
     #[must_use]
     pub const fn contains(&self, mark: u32) -> bool {
         mark & !self.mask == self.value
     }
 
-    /// Its marks, in ascending order.
-    fn marks(self) -> impl Iterator<Item = u32> {
+    /// Its marks for such a use, in ascending order.
+    fn marks(self, usage: Usage) -> impl Iterator<Item = u32> {
         // Counts through the bits of the mask alone, wherever they are.
         std::iter::successors(Some(0_u32), move |bits| {
             Some((bits | !self.mask).wrapping_add(1) & self.mask).filter(|next| *next != 0)
         })
         .map(move |bits| self.value | bits)
+        .filter(move |mark| self.usage(*mark) == usage)
     }
+
+    const fn usage(self, mark: u32) -> Usage {
+        let sign = self.node_port_sign();
+        if mark & sign == sign { Usage::NodePort } else { Usage::Other }
+    }
+}
+
+/// What a mark is given out for: packets to node ports can come from pods of other nodes, whose
+/// replies would not pass here unless they are masqueraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// A node port.
+    NodePort,
+    /// Any other frontend.
+    Other,
 }
 
 impl Default for MarkRange {
@@ -98,13 +122,18 @@ impl Marks {
         self.by_mark.get(&mark)
     }
 
-    /// Gives `key` a mark, the one it has if it has one; `None` when all are given out.
-    pub fn assign(&mut self, key: VirtualServerKey) -> Option<u32> {
+    /// Gives `key` a mark, the one it has if it has one for this use; `None` when all are given out.
+    pub fn assign(&mut self, key: VirtualServerKey, usage: Usage) -> Option<u32> {
         if let Some(mark) = self.get(&key) {
-            return Some(mark);
+            if self.range.usage(mark) == usage {
+                return Some(mark);
+            }
+            self.of.remove(&key);
+            self.by_mark.remove(&mark);
+            self.taken.insert(mark);
         }
         let is_free = |mark: &u32| !self.by_mark.contains_key(mark) && !self.taken.contains(mark);
-        let mark = self.range.marks().find(is_free)?;
+        let mark = self.range.marks(usage).find(is_free)?;
         self.adopt(key, mark);
         Some(mark)
     }
@@ -147,23 +176,36 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_counted_in_the_bits_of_the_mask() {
+    fn marks_are_counted_in_the_bits_of_the_mask_and_node_ports_have_the_upper_half() {
         let range = MarkRange::new(0x10, 0b1010_0000).unwrap();
-        assert_eq!(range.marks().collect::<Vec<_>>(), [0x10, 0x30, 0x90, 0xb0]);
-        assert_eq!(MarkRange::default().marks().count(), 0x2000);
-        assert!(MarkRange::new(0, 0xff).is_err() && MarkRange::new(0x11, 0x1).is_err());
+        assert_eq!(range.marks(Usage::Other).collect::<Vec<_>>(), [0x10, 0x30]);
+        assert_eq!(range.marks(Usage::NodePort).collect::<Vec<_>>(), [0x90, 0xb0]);
+        assert_eq!(range.node_port_sign(), 0x90);
+        assert_eq!(MarkRange::default().marks(Usage::Other).count(), 0x1000);
+        assert_eq!(MarkRange::default().node_port_sign(), 0x3000);
+        for (value, mask) in [(0, 0xff), (0x11, 0x3), (0x10, 0x1)] {
+            assert!(MarkRange::new(value, mask).is_err(), "{value:#x}/{mask:#x}");
+        }
     }
 
     #[test]
     fn a_virtual_server_keeps_its_mark_and_a_taken_one_is_passed_over() {
-        let mut marks = Marks::new(MarkRange::new(0x10, 0b11).unwrap());
+        let mut marks = Marks::new(MarkRange::new(0x10, 0b111).unwrap());
         marks.take(0x10);
         marks.adopt(key(9), 0x12);
-        assert_eq!(marks.assign(key(1)), Some(0x11));
-        assert_eq!(marks.assign(key(1)), Some(0x11));
-        assert_eq!(marks.assign(key(2)), Some(0x13));
-        assert_eq!(marks.assign(key(3)), None);
+        assert_eq!(marks.assign(key(1), Usage::Other), Some(0x11));
+        assert_eq!(marks.assign(key(1), Usage::Other), Some(0x11));
+        assert_eq!(marks.assign(key(2), Usage::Other), Some(0x13));
+        assert_eq!(marks.assign(key(3), Usage::Other), None);
         marks.free(0x12, |_| false);
-        assert_eq!(marks.assign(key(3)), Some(0x12));
+        assert_eq!(marks.assign(key(3), Usage::Other), Some(0x12));
+    }
+
+    #[test]
+    fn a_mark_for_another_use_is_given_up() {
+        let mut marks = Marks::new(MarkRange::new(0x10, 0b11).unwrap());
+        marks.adopt(key(1), 0x10);
+        assert_eq!(marks.assign(key(1), Usage::NodePort), Some(0x12));
+        assert_eq!((marks.owner(0x10), marks.owner(0x12)), (None, Some(&key(1))));
     }
 }

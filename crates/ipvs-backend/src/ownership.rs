@@ -12,6 +12,10 @@
 //! - the chains of [`crate::rules`] and the jumps into them;
 //! - tracked UDP flows that were sent to one of our frontends ([`crate::stale`]).
 //!
+//! The members of sets that tell whose a service is go only after it, so that a process that dies
+//! in between leaves a sign. A process also takes for ours what was ours when it last looked, should
+//! somebody have removed the sign.
+//!
 //! Everything else is somebody else's and is never touched: other IPVS services, other sets, chains, rules, routes and addresses.
 
 use ipnet::IpNet;

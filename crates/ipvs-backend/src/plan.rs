@@ -2,14 +2,15 @@
 //! not do; whatever reaches the kernel was in a plan first.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proxy_core::diff::{Change, diff};
-use proxy_core::{Family, Protocol, VirtualServerKey};
+use proxy_core::{Family, Protocol, SourceAddress, VirtualServer, VirtualServerKey};
 
 use crate::ledger::{Ledger, Touched};
 use crate::netlink::ipset::{Entry, Member, SetSpec};
 use crate::netlink::ipvs::{Destination, ServiceId};
-use crate::object::{Shared, WantedService, member};
+use crate::object::{Shared, WantedService, key_of_entry, member, service_id};
 use crate::observe::{NodeIps, Observed, ObservedService, ObservedSet};
 use crate::op::{Op, Phase, Step, vip_route};
 use crate::set::{Purpose, SetId};
@@ -277,8 +278,8 @@ fn phase(op: &Op, ledger: &Ledger, observed: &Observed) -> Phase {
     }
 }
 
-/// Clients of a new frontend keep their addresses from the start; those of one that is masqueraded
-/// now, once it has no servers on other nodes.
+/// Clients of a new frontend keep their addresses from the start; those of one that is there
+/// already, once it has no servers on other nodes.
 fn adding_phase(set: SetId, entry: Entry, observed: &Observed) -> Phase {
     match set.purpose {
         Purpose::IpvsIps
@@ -288,10 +289,17 @@ fn adding_phase(set: SetId, entry: Entry, observed: &Observed) -> Phase {
         Purpose::InternalMark => Phase::Divert,
         Purpose::Refuse => Phase::Keep,
         purpose => match purpose.masqueraded() {
-            Some(purpose) if observed.has_member(SetId { purpose, ..set }, &entry) => Phase::Keep,
+            Some(purpose) if is_served(SetId { purpose, ..set }, entry, observed) => Phase::Keep,
             _ => Phase::Members,
         },
     }
+}
+
+/// Whether a frontend, which is in `masqueraded` when its clients are, is there already.
+fn is_served(masqueraded: SetId, entry: Entry, observed: &Observed) -> bool {
+    let service = key_of_entry(&entry).map(|key| service_id(&key));
+    service.is_some_and(|id| observed.services.contains_key(&id))
+        || observed.has_member(masqueraded, &entry)
 }
 
 fn removing_phase(set: SetId, entry: Entry, ledger: &Ledger) -> Phase {
@@ -303,7 +311,14 @@ fn removing_phase(set: SetId, entry: Entry, ledger: &Ledger) -> Phase {
         purpose if purpose.keeps_source() => {
             let masqueraded = purpose.masqueraded().map(|purpose| SetId { purpose, ..set });
             let stays = masqueraded.is_some_and(|set| ledger.wants(&Shared::Member(set, entry)));
-            if stays { Phase::Unkeep } else { Phase::RemoveMembers }
+            // It may have become a frontend of another kind.
+            let server = key_of_entry(&entry).and_then(|key| ledger.server(&key));
+            let is_masqueraded = |it: &Arc<VirtualServer>| it.source_address != SourceAddress::Keep;
+            if stays || server.is_some_and(is_masqueraded) {
+                Phase::Unkeep
+            } else {
+                Phase::RemoveMembers
+            }
         }
         _ => Phase::RemoveMembers,
     }

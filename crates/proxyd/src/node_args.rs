@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
-use ipvs_backend::rules::{Masquerade, RuleConfig};
+use ipvs_backend::rules::{InputPolicy, Masquerade, RuleConfig};
 use ipvs_backend::{Binding, IpvsConfig, NodePlan};
 use proxy_core::{Event, Node};
 
@@ -38,9 +38,28 @@ pub(crate) struct NodeArgs {
     /// on kube-ipvs0, as kube-proxy does.
     #[arg(long, value_enum, default_value_t = BindingArg::Route)]
     binding: BindingArg,
+    /// On a node whose INPUT policy is DROP: accept what is for Services all the same, unless a
+    /// rule of the node's decides, or leave that to the node's rules.
+    #[arg(long, value_enum, default_value_t = InputPolicyArg::Accept)]
+    input_policy: InputPolicyArg,
     /// Masquerade every connection to a cluster IP.
     #[arg(long)]
     masquerade_all: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum InputPolicyArg {
+    Accept,
+    Respect,
+}
+
+impl From<InputPolicyArg> for InputPolicy {
+    fn from(policy: InputPolicyArg) -> Self {
+        match policy {
+            InputPolicyArg::Accept => Self::Accept,
+            InputPolicyArg::Respect => Self::Respect,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -89,14 +108,19 @@ impl NodeArgs {
 
     fn config(&self, node: Option<&Node>, facts: &NodeFacts) -> IpvsConfig {
         let masquerade = if self.masquerade_all { Masquerade::All } else { Masquerade::OffCluster };
-        let detector = detector(&self.cluster_cidr, node);
         IpvsConfig {
             node: NodePlan {
                 ips: facts.node_ips(),
                 binding: self.binding.into(),
                 ..NodePlan::default()
             },
-            rules: RuleConfig { masquerade, detector, ..RuleConfig::default() },
+            rules: RuleConfig {
+                masquerade,
+                detector: detector(&self.cluster_cidr, node),
+                own_pods: detector(&[], node),
+                input_policy: self.input_policy.into(),
+                ..RuleConfig::default()
+            },
             excluded: self.ipvs_exclude_cidrs.clone(),
             ..IpvsConfig::default()
         }

@@ -4,7 +4,9 @@ use proxy_core::{BackendError, Drift, DriftKind, Failure, Family, ObjectError, R
 
 use super::{IpvsBackend, attempting, drift_of};
 use crate::kernel::Kernel;
-use crate::plan::{destroyed_legacy_sets, set_steps};
+use crate::ledger::Touched;
+use crate::op::{Op, Step};
+use crate::plan::{destroyed_legacy_sets, plan, set_steps};
 use crate::rules::{Difference, legacy_removal_input, removal_input, restore_input, static_rules};
 
 impl<K: Kernel> IpvsBackend<K> {
@@ -48,12 +50,15 @@ impl<K: Kernel> IpvsBackend<K> {
         })
     }
 
-    /// Removes what only another mode or version of kube-proxy has, once ours is in place.
-    pub(super) fn remove_legacy(&mut self) -> Result<Report, BackendError> {
-        let mut report = self
-            .change_rules("rules of an earlier kube-proxy", |_, saved| legacy_removal_input(saved));
-        report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
-        Ok(report)
+    /// Removes the rules that only another mode or version of kube-proxy has.
+    pub(super) fn remove_legacy_rules(&mut self) -> Report {
+        let what = "rules of an earlier kube-proxy";
+        self.change_rules(what, |_, saved| legacy_removal_input(saved))
+    }
+
+    /// Removes the sets that only an earlier proxy has, once no rule refers to them.
+    pub(super) fn remove_legacy_sets(&mut self) -> Result<Report, BackendError> {
+        self.carry_out(&destroyed_legacy_sets(&self.observed))
     }
 
     /// Changes rules in every family that the packet filter has, if `change` says how.
@@ -80,6 +85,23 @@ impl<K: Kernel> IpvsBackend<K> {
             }
         }
         report
+    }
+
+    /// Gives addresses that an earlier proxy put on its device their routes. From there on the
+    /// node's own connections come from the node's address, which our rules can judge, and no
+    /// longer from the virtual server's.
+    pub(super) fn bind_held_addresses(
+        &mut self,
+        touched: &Touched,
+    ) -> Result<Report, BackendError> {
+        let Some(device) = &self.observed.device else { return Ok(Report::default()) };
+        let is_held = |step: &Step| match &step.op {
+            Op::AddRoute(route) => device.addresses.contains(&route.address),
+            _ => false,
+        };
+        let mut steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
+        steps.retain(is_held);
+        self.carry_out(&steps)
     }
 
     /// Brings the sets and static rules to what they must be before anything else. Returns what

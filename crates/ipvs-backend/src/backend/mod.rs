@@ -4,6 +4,7 @@ mod draining;
 mod flows;
 mod foundation;
 mod inspect;
+mod known;
 mod network;
 mod rolling;
 mod wish;
@@ -69,6 +70,8 @@ pub struct IpvsBackend<K = Netlink> {
     rolling: Rolling,
     flows: Flows,
     doubts: Doubts,
+    /// Services that are ours only by memory.
+    known: BTreeSet<ServiceId>,
     /// Shared objects that could not be removed, by the virtual server that was told.
     leftovers: BTreeMap<VirtualServerKey, BTreeSet<Shared>>,
 }
@@ -99,6 +102,7 @@ impl<K: Kernel> IpvsBackend<K> {
             rolling: Rolling::new(config.audit),
             flows: Flows::default(),
             doubts: Doubts::default(),
+            known: BTreeSet::new(),
             ledger: Ledger::new(config.rules.marks),
             observed: Observed::default(),
             leftovers: BTreeMap::new(),
@@ -154,14 +158,6 @@ impl<K: Kernel> IpvsBackend<K> {
         Ok((observed, ledger, touched))
     }
 
-    /// Adds what was ours when it was last looked at, even if the signs of that are gone by now.
-    fn touch_known(&self, touched: &mut Touched, observed: &Observed) {
-        let services = observed.services.keys();
-        for id in services.filter(|id| self.ownership.owns(id, &self.observed)) {
-            touched.services.entry(*id).or_insert(None);
-        }
-    }
-
     fn observe(&mut self) -> Result<Observed, BackendError> {
         let attempt = "read the kernel's virtual servers, sets and routes";
         self.kernel.observe().map_err(attempting(attempt))
@@ -191,7 +187,7 @@ impl<K: Kernel> IpvsBackend<K> {
 
     fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {
         self.flows.suspect(steps, &self.ledger, &self.observed);
-        let done = exec::run(&mut self.kernel, steps, &mut self.observed)
+        let done = exec::run(&mut self.kernel, steps, &self.ledger, &mut self.observed)
             .map_err(attempting("program the kernel"))?;
         for (step, failure) in done.refused.iter().zip(&done.failed) {
             let is_unsupported = matches!(failure.error, ObjectError::Unsupported(_));
@@ -347,10 +343,14 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.drains.clear();
         self.rolling.clear();
         self.flows.suspect_all();
-        let (mut report, _) = self.lay_foundations()?;
-        let (done, _) = self.mend(&touched)?;
-        report.merge(done);
-        report.merge(self.remove_legacy()?);
+        let mut report = self.bind_held_addresses(&touched)?;
+        report.merge(self.lay_foundations()?.0);
+        report.merge(self.mend(&touched)?.0);
+        report.merge(self.remove_legacy_rules());
+        report.merge(self.remove_legacy_sets()?);
+        if report.failed.is_empty() {
+            self.forget_known();
+        }
         Ok(report)
     }
 
@@ -395,6 +395,9 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         let (mut report, mut found) = self.lay_foundations()?;
         let (done, mended) = self.mend(&touched)?;
         report.merge(done);
+        if report.failed.is_empty() {
+            self.forget_known();
+        }
         found.extend(drift(&mended));
         self.rolling.begin(touched.services.into_keys());
         Ok(Report { drift: found, ..report })
@@ -418,8 +421,9 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.leftovers.clear();
         let steps = plan(&touched, &self.ledger, &self.observed, &self.config.node);
         let mut report = self.carry_out(&steps)?;
+        report.merge(self.remove_legacy_rules());
         report.merge(self.remove_rules());
-        report.merge(self.remove_legacy()?);
+        report.merge(self.remove_legacy_sets()?);
         let mut leftovers = draining_services(&self.observed, &self.config);
         leftovers.extend(self.observed.device.as_ref().map(|_| Step {
             phase: Phase::Unbind,

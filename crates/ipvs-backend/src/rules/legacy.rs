@@ -22,6 +22,10 @@ const CHAINS: [(&str, &str); 10] = [
 const PREFIXES: [&str; 6] =
     ["KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-"];
 
+/// The end of the rules by which the iptables mode leads into a chain that we have too, from places
+/// and for packets that ours do not.
+const JUMP: &str = "--comment \"kubernetes load balancer firewall\" -j KUBE-PROXY-FIREWALL";
+
 /// The input for `iptables-restore --noflush` that removes such chains and every rule that leads
 /// into them, as far as `iptables-save` shows them; nothing if it shows none.
 #[must_use]
@@ -31,7 +35,8 @@ pub fn legacy_removal_input(saved: &str) -> Option<String> {
         let chains: Vec<_> = table.chains().filter(|chain| table.is_legacy(chain)).collect();
         let mut lines = String::new();
         for (chain, target, rule) in table.rules() {
-            if chains.contains(&target) && !chains.contains(&chain) {
+            let is_way_in = chains.contains(&target) || rule.ends_with(JUMP);
+            if is_way_in && !chains.contains(&chain) {
                 let _ = writeln!(lines, "{}", rule.replacen("-A", "-D", 1));
             }
         }
@@ -103,6 +108,8 @@ mod tests {
 -A INPUT -m comment --comment \"kubernetes service portals -j MINE\" -j KUBE-SERVICES
 -A INPUT -j KUBE-FIREWALL
 -A INPUT -j MINE
+-A OUTPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes load balancer firewall\" -j KUBE-PROXY-FIREWALL
+-A FORWARD -m comment --comment \"kube-proxy firewall rules\" -j KUBE-PROXY-FIREWALL
 -A KUBE-SERVICES -d 10.96.0.9/32 -j REJECT --reject-with icmp-port-unreachable
 COMMIT
 *nat
@@ -116,6 +123,7 @@ COMMIT
         let expected = "\
 *filter
 -D INPUT -m comment --comment \"kubernetes service portals -j MINE\" -j KUBE-SERVICES
+-D OUTPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes load balancer firewall\" -j KUBE-PROXY-FIREWALL
 -F KUBE-SERVICES
 -X KUBE-SERVICES
 COMMIT

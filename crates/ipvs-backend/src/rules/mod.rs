@@ -125,6 +125,8 @@ pub enum Match {
     SentToPort(u16),
     /// The destination is an address of this node.
     DestinationIsLocal,
+    /// The source is no address of this node.
+    SourceIsNotLocal,
     /// The connection is new.
     New,
     /// The connection is established or related to one that is.

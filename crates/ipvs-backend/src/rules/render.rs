@@ -43,6 +43,7 @@ fn render_match(condition: &Match) -> String {
             format!("-p tcp -m tcp --dport {port} -m conntrack --ctstate DNAT")
         }
         Match::DestinationIsLocal => "-m addrtype --dst-type LOCAL".to_owned(),
+        Match::SourceIsNotLocal => "-m addrtype ! --src-type LOCAL".to_owned(),
         Match::New => "-m conntrack --ctstate NEW".to_owned(),
         Match::Established => "-m conntrack --ctstate RELATED,ESTABLISHED".to_owned(),
         Match::Reply => "-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY".to_owned(),

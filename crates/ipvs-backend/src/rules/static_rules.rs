@@ -16,6 +16,8 @@ pub struct RuleConfig {
     pub masquerade: Masquerade,
     /// How pods are told from clients outside the cluster.
     pub detector: Detector,
+    /// How pods of this node are told from those of others, which come to its node ports.
+    pub own_pods: Detector,
     /// The marks that lead inside clients to servers of their own.
     pub marks: MarkRange,
     /// Whether Services are served although the node accepts nothing by default.
@@ -306,12 +308,27 @@ fn mark_for_masquerade(config: &RuleConfig) -> Vec<Rule> {
 fn postrouting(family: Family, config: &RuleConfig) -> Vec<Rule> {
     let mask = config.mark_bit.mask();
     let snat = Match::Comment("kubernetes service traffic requiring SNAT");
-    vec![
-        commented(family, Purpose::LoopBack, HAIRPIN, Target::Masquerade),
+    let mut rules = vec![commented(family, Purpose::LoopBack, HAIRPIN, Target::Masquerade)];
+    rules.extend(pods_of_other_nodes(family, config));
+    rules.extend([
         rule([Match::NotMarked(mask)], Target::Return),
         rule([], Target::FlipMark(mask)),
         rule([snat], Target::MasqueradeRandom),
-    ]
+    ]);
+    rules
+}
+
+/// A pod of another node at a node port of this one, led to servers of the whole cluster: they
+/// would reply to it directly, past this node. Where pods are told by their interface it counts as
+/// outside, and where this node's own pods cannot be told, they are masqueraded too.
+fn pods_of_other_nodes(family: Family, config: &RuleConfig) -> Option<Rule> {
+    let is_foreign = match (&config.detector, &config.own_pods) {
+        (Detector::Networks { .. }, own) => own.not_a_pod(family),
+        (Detector::Interface(_) | Detector::Unknown, _) => return None,
+    };
+    let to_node_port = Match::Marked(config.marks.node_port_sign());
+    let matches = is_foreign.into_iter().chain([to_node_port, Match::SourceIsNotLocal]);
+    Some(rule(matches, Target::MasqueradeRandom))
 }
 
 /// Requests and replies pass on a node whose FORWARD policy is DROP.

@@ -1,0 +1,126 @@
+//! Requests fail, answers are lost, processes die, and others meddle.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipvs_backend::Binding;
+use ipvs_backend::netlink::Errno;
+use ipvs_backend::netlink::ipset::SetSpec;
+use ipvs_backend::set::{Purpose, SetId};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proxy_core::{Event, Family, Scheduler};
+
+use crate::kernel::ABSENT_SCHEDULER;
+use crate::meddling::Meddling;
+use crate::state::State;
+use crate::story::Story;
+use crate::unreliable::Fault;
+use crate::world::{balanced, event};
+
+const EINTR: Errno = Errno::from_raw(4);
+
+/// What happens, one after the other.
+#[derive(Clone, Debug)]
+enum Happening {
+    Event(Event),
+    /// The next calls to the kernel go wrong, or well.
+    Faults(Vec<Option<Fault>>),
+    Meddling(Meddling, usize),
+    /// Every destination has connections from here on.
+    Connections,
+    Restart,
+    Wait(u64),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        10 => event().prop_map(Happening::Event),
+        4 => vec(option::weighted(0.4, fault()), 1..20).prop_map(Happening::Faults),
+        4 => (select(Meddling::ALL.to_vec()), any::<Index>())
+            .prop_map(|(what, index)| Happening::Meddling(what, index.index(1 << 16))),
+        1 => Just(Happening::Connections),
+        1 => Just(Happening::Restart),
+        6 => (0..3_000_u64).prop_map(Happening::Wait),
+        1 => (30_000..100_000_u64).prop_map(Happening::Wait),
+    ]
+}
+
+pub(crate) fn fault() -> impl Strategy<Value = Fault> {
+    let refusals = [Errno::NOMEM, Errno::NOSPC, Errno::BUSY, EINTR, Errno::NOBUFS];
+    prop_oneof![
+        (0..5_u8, select(vec![EINTR, Errno::NOBUFS]))
+            .prop_map(|(part, errno)| Fault::Lost(part, errno)),
+        (1..5_u8, select(refusals.to_vec())).prop_map(|(nth, errno)| Fault::Refused(nth, errno)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_all_is_well_in_the_end_and_strangers_are_untouched(
+        happenings in vec(happening(), 1..60),
+        by_address in any::<bool>(),
+        has_set_without_marks in any::<bool>(),
+    ) {
+        let mut state = State::of_strangers();
+        if has_set_without_marks {
+            let spec = SetId { purpose: Purpose::InternalMark, family: Family::Ipv4 }.spec();
+            let spec = SetSpec { skbinfo: false, ..spec };
+            state.sets.insert(spec.name, (spec, [].into()));
+        }
+        let binding = if by_address { Binding::Address } else { Binding::Route };
+        let mut story = Story::begin(state, binding);
+        for happening in happenings {
+            happen(&mut story, happening);
+        }
+        story.assert_recovers();
+    }
+}
+
+#[test]
+fn an_address_is_bound_for_the_sake_of_any_virtual_server_that_works() {
+    for broken in [1, 2] {
+        let mut story = Story::begin(State::of_strangers(), Binding::Route);
+        for id in [1, 2] {
+            let is_broken = id == broken;
+            story.handle(balanced(
+                id,
+                if is_broken { ABSENT_SCHEDULER } else { Scheduler::default() },
+            ));
+        }
+        let _ = story.run(Duration::from_secs(60));
+        let address = IpAddr::from([203, 0, 113, 5]);
+        let state = story.kernel.state();
+        let mut bound = state.routes.iter().map(|route| route.address);
+        assert!(bound.any(|it| it == address), "s{broken} cannot be served");
+    }
+}
+
+fn happen(story: &mut Story, happening: Happening) {
+    match happening {
+        Happening::Event(event) => {
+            story.handle(event);
+            let _ = story.run(Duration::ZERO);
+        }
+        Happening::Faults(faults) => story.faults.befall(faults),
+        Happening::Meddling(what, number) => {
+            if what.removes_signs() {
+                story.expect_missing_signs();
+            }
+            story.kernel.tamper(|state| what.befall(state, number));
+        }
+        Happening::Connections => story.kernel.tamper(|state| {
+            for (id, (_, destinations)) in &state.services {
+                state
+                    .connections
+                    .extend(destinations.keys().map(|destination| (*id, *destination)));
+            }
+        }),
+        Happening::Restart => story.restart(),
+        Happening::Wait(milliseconds) => {
+            let _ = story.run(Duration::from_millis(milliseconds));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Carries out tables of rows and compares.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::thread;
+
+use proxy_core::Family;
+use tests::lab::{Application, Transport};
+
+use crate::table::{FRONTENDS, Row, SILENCE, Who};
+use crate::world::World;
+
+/// A client that calls a virtual server, and what it must get.
+struct Case {
+    client: Who,
+    target: SocketAddr,
+    transport: Transport,
+    wanted: Vec<String>,
+}
+
+/// How many virtual servers are asked at a time. The laboratory may have one processor, and clients
+/// do not wait forever.
+const AT_A_TIME: usize = 8;
+
+impl World {
+    /// Every case of the table comes out as it says, over every transport.
+    #[track_caller]
+    pub(crate) fn check(&self, application: &Application, table: &str) {
+        self.check_over(&Transport::ALL, &[(application, table)]);
+    }
+
+    /// The same for some Services at a time.
+    #[track_caller]
+    pub(crate) fn check_all(&self, tables: &[(&Application, &str)]) {
+        self.check_over(&Transport::ALL, tables);
+    }
+
+    /// The same over some transports.
+    ///
+    /// The clients of a virtual server ask one after the other, so that nobody takes another's turn.
+    /// Those who are to get no answer wait for it all at once.
+    #[track_caller]
+    pub(crate) fn check_over(&self, transports: &[Transport], tables: &[(&Application, &str)]) {
+        let (mut asking, mut waiting) = (Vec::new(), Vec::new());
+        for (service, table) in tables {
+            for cases in self.cases(transports, service, &Row::parse_all(table)) {
+                let (silent, served): (Vec<_>, Vec<_>) =
+                    cases.into_iter().partition(|case| case.wanted == [SILENCE]);
+                asking.push(served);
+                waiting.extend(silent.into_iter().map(|case| vec![case]));
+            }
+        }
+        let everybody = waiting.len();
+        let mut differences = self.differences(asking, AT_A_TIME);
+        differences.extend(self.differences(waiting, everybody));
+        let report = differences.join("\n");
+        assert!(differences.is_empty(), "{} cases differ:\n{report}", differences.len());
+    }
+
+    /// The cases of one Service, by virtual server.
+    fn cases(
+        &self,
+        transports: &[Transport],
+        service: &Application,
+        rows: &[Row],
+    ) -> Vec<Vec<Case>> {
+        let mut all = Vec::new();
+        for kind in FRONTENDS {
+            let rows: Vec<_> = rows.iter().filter(|row| row.frontends.contains(&kind)).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            for family in Family::ALL {
+                let target = service.target(kind, family, self.node());
+                all.extend(transports.iter().map(|&transport| {
+                    let of_row = |row: &&Row| {
+                        let wanted = row.outcome.clone();
+                        let case =
+                            |client| Case { client, target, transport, wanted: wanted.clone() };
+                        row.clients.iter().copied().map(case).collect::<Vec<_>>()
+                    };
+                    rows.iter().flat_map(of_row).collect()
+                }));
+            }
+        }
+        all
+    }
+
+    /// Carries out groups of cases, `at_a_time` of them. Returns in words where something else came
+    /// out.
+    fn differences(&self, groups: Vec<Vec<Case>>, at_a_time: usize) -> Vec<String> {
+        let (groups, found) = (Mutex::new(groups.into_iter()), Mutex::new(Vec::new()));
+        let next = || groups.lock().expect("nobody panics with it").next();
+        thread::scope(|scope| {
+            for _ in 0..at_a_time {
+                scope.spawn(|| {
+                    while let Some(group) = next() {
+                        for case in group {
+                            let got = self.outcome(case.client, case.target, case.transport);
+                            if !case.is_met_by(&got) {
+                                let difference = format!("{case}; got {}", got.join(", "));
+                                found.lock().expect("nobody panics with it").push(difference);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        found.into_inner().expect("nobody panicked with it")
+    }
+}
+
+impl Case {
+    fn is_met_by(&self, got: &[String]) -> bool {
+        // A datagram of the node's own that is dropped on its way out is an error of the call that
+        // sends it.
+        let is_own_datagram = self.client == Who::Node && self.transport == Transport::Udp;
+        let is_dropped = is_own_datagram && self.wanted == [SILENCE];
+        if is_dropped { got == ["refused"] } else { got == self.wanted }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, target, transport, wanted } = self;
+        let wanted = wanted.join(", ");
+        write!(f, "{client} -> {target} over {transport:?}: wanted {wanted}")
+    }
+}
