@@ -132,7 +132,7 @@ pub use endpoint::{Conditions, Endpoint, EndpointSlice, Hints, SliceKey, SlicePo
 pub use model::{Event, Model};
 pub use name::{Interner, Name, ObjectKey};
 pub use net::{Family, Protocol};
-pub use node::{Node, ThisNode};
+pub use node::{Node, Tenure, ThisNode};
 pub use rejection::{Conflict, ObjectRef, Rejection, Warning};
 pub use resolve::{HealthCheck, Resolution};
 pub use service::{

@@ -17,6 +17,19 @@ pub struct Node {
     pub addresses: Vec<IpAddr>,
     /// `spec.podCIDRs`.
     pub pod_cidrs: Vec<IpNet>,
+    /// Whether it is about to go.
+    pub tenure: Tenure,
+}
+
+/// Whether a node is about to leave the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tenure {
+    /// It stays.
+    #[default]
+    Staying,
+    /// It has a `deletionTimestamp`, or the cluster autoscaler's taint
+    /// `ToBeDeletedByClusterAutoscaler`: load balancers should send it nothing new.
+    Leaving,
 }
 
 impl Node {

@@ -59,6 +59,8 @@ pub struct DesiredState {
     claims: BTreeMap<VirtualServerKey, Claims>,
     services: HashMap<ServiceKey, Record>,
     contested: BTreeSet<VirtualServerKey>,
+    health_checks: BTreeMap<ServiceKey, Box<[HealthCheck]>>,
+    health_checks_revision: u64,
 }
 
 /// All claims on one key, by rank. Nearly always one, so the first has no allocation of its own.
@@ -89,7 +91,6 @@ impl Claim {
 #[derive(Clone, Debug, Default)]
 struct Record {
     keys: Box<[VirtualServerKey]>,
-    health_checks: Box<[HealthCheck]>,
     warnings: Box<[Warning]>,
 }
 
@@ -118,10 +119,10 @@ impl DesiredState {
             };
             self.reclaim(key, service, claim, &mut delta);
         }
-        if !(keys.is_empty() && health_checks.is_empty() && warnings.is_empty()) {
-            let (health_checks, warnings) = (health_checks.into(), warnings.into());
-            self.services.insert(service.clone(), Record { keys, health_checks, warnings });
+        if !(keys.is_empty() && warnings.is_empty()) {
+            self.services.insert(service.clone(), Record { keys, warnings: warnings.into() });
         }
+        self.replace_health_checks(service, health_checks);
         delta
     }
 
@@ -183,10 +184,14 @@ impl DesiredState {
     /// Every health-check node port, by Service and family.
     #[must_use]
     pub fn health_checks(&self) -> Vec<&HealthCheck> {
-        let mut checks: Vec<_> =
-            self.services.values().flat_map(|record| &record.health_checks).collect();
-        checks.sort_unstable_by_key(|check| (&check.service, check.family));
-        checks
+        self.health_checks.values().flatten().collect()
+    }
+
+    /// A number that is another one whenever [`Self::health_checks`] are others: most changes
+    /// leave them as they are, and need not look.
+    #[must_use]
+    pub const fn health_checks_revision(&self) -> u64 {
+        self.health_checks_revision
     }
 
     /// Every warning, sorted.
@@ -196,6 +201,19 @@ impl DesiredState {
             self.services.values().flat_map(|record| &record.warnings).collect();
         warnings.sort_unstable();
         warnings
+    }
+
+    fn replace_health_checks(&mut self, service: &ServiceKey, health_checks: Vec<HealthCheck>) {
+        let before = self.health_checks.get(service).map_or(&[][..], |checks| checks);
+        if *before == *health_checks {
+            return;
+        }
+        self.health_checks_revision += 1;
+        if health_checks.is_empty() {
+            self.health_checks.remove(service);
+        } else {
+            self.health_checks.insert(service.clone(), health_checks.into());
+        }
     }
 
     /// Puts `claim` in the place of whatever `service` claimed under `key`.

@@ -1,6 +1,7 @@
 use super::*;
+use crate::Family;
 use crate::FrontendKind::{ClusterIp, ExternalIp, LoadBalancer, NodePort};
-use crate::test_support::{desired, key, resolution, server, show, show_delta};
+use crate::test_support::{desired, key, number, resolution, server, show, show_delta};
 
 const AT: &str = "203.0.113.5:80";
 
@@ -132,6 +133,37 @@ fn replacing_names_only_what_changes() {
         "- TCP 10.96.0.1:82",
     ];
     assert_eq!(show_delta(&delta), expected);
+}
+
+#[test]
+fn health_checks_have_another_revision_whenever_they_are_others() {
+    let counted = |name: &str, local_endpoints| Resolution {
+        health_checks: vec![HealthCheck {
+            service: key(name),
+            family: Family::Ipv4,
+            port: number(32000),
+            local_endpoints,
+        }],
+        ..Resolution::default()
+    };
+    let mut state = DesiredState::new();
+    let mut revision = state.health_checks_revision();
+    let mut replace = |name: &str, resolution, expected: &[(&str, usize)]| {
+        let _ = state.replace(&key(name), resolution);
+        let checks = state.health_checks().into_iter();
+        let checks: Vec<_> = checks.map(|it| (&*it.service.name, it.local_endpoints)).collect();
+        assert_eq!(checks, expected);
+        let before = std::mem::replace(&mut revision, state.health_checks_revision());
+        before != revision
+    };
+    assert!(replace("web", counted("web", 1), &[("web", 1)]));
+    assert!(!replace("web", counted("web", 1), &[("web", 1)]));
+    assert!(replace("api", counted("api", 0), &[("api", 0), ("web", 1)]));
+    let other = resolution([server("other", ClusterIp, "10.96.0.1:80", "A")]);
+    assert!(!replace("other", other, &[("api", 0), ("web", 1)]));
+    assert!(replace("web", counted("web", 2), &[("api", 0), ("web", 2)]));
+    assert!(replace("api", Resolution::default(), &[("web", 2)]));
+    assert!(!replace("api", Resolution::default(), &[("web", 2)]));
 }
 
 #[test]

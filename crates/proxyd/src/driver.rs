@@ -7,6 +7,7 @@ use std::time::Instant;
 use proxy_core::Event;
 use proxy_core::reconciler::Reconciler;
 
+use crate::health::{Now, Publisher};
 use crate::journal::Journal;
 use crate::network::{self, Networked, News};
 use crate::node_facts::NodeFacts;
@@ -30,13 +31,16 @@ pub(crate) enum Input {
 pub(crate) fn drive<B: Networked>(
     mut reconciler: Reconciler<B>,
     mut facts: NodeFacts,
+    mut publisher: Publisher,
     inputs: &Receiver<Input>,
 ) {
     let mut journal = Journal::default();
     loop {
+        publisher.step_begins(&reconciler, Now::read());
         let start = Instant::now();
         let step = reconciler.step(start);
         journal.step(&step, start.elapsed());
+        publisher.step(&step.outcome, &reconciler, Now::read());
         match wait(inputs, step.next) {
             Wait::Input(input) => {
                 for input in std::iter::once(input).chain(inputs.try_iter()) {
@@ -44,6 +48,7 @@ pub(crate) fn drive<B: Networked>(
                         Input::Events(events) => {
                             let now = Instant::now();
                             for event in events {
+                                publisher.event(&event, &reconciler);
                                 network::note_node(&event, &mut facts, &mut reconciler, now);
                                 reconciler.handle(event, now);
                             }
@@ -51,7 +56,10 @@ pub(crate) fn drive<B: Networked>(
                         Input::Network(news) => {
                             network::take_in(news, &mut facts, &mut reconciler, Instant::now());
                         }
-                        Input::Complete => reconciler.start(),
+                        Input::Complete => {
+                            reconciler.start();
+                            publisher.started(&reconciler, Now::read());
+                        }
                         Input::Resync => reconciler.request_resync(),
                         Input::Stop => return,
                     }

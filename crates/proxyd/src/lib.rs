@@ -5,6 +5,7 @@
 mod cleanup;
 pub mod cli;
 mod driver;
+mod health;
 mod journal;
 mod logging;
 mod manifest;

@@ -105,6 +105,8 @@ pub(crate) fn detector(given: &[IpNet], node: Option<&Node>) -> Detector {
 
 #[cfg(test)]
 mod tests {
+    use proxy_core::Tenure;
+
     use super::*;
 
     fn held(interface: &str, address: &str) -> Held {
@@ -129,6 +131,7 @@ mod tests {
             zone: None,
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
             pod_cidrs: pod_cidrs.iter().map(|network| network.parse().unwrap()).collect(),
+            tenure: Tenure::default(),
         }
     }
 

@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 use tracing::{info, warn};
 
 use crate::driver::{Input, drive};
+use crate::health::{self, BindAddress, Publisher};
 use crate::logging::{self, LogArgs};
 use crate::manifest::{Changes, Reader, Severity, Wake, Watcher};
 use crate::network;
@@ -38,6 +39,10 @@ pub(crate) struct RunArgs {
     /// How often everything is compared with the kernel, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     sync_period: u64,
+    /// Where /healthz and /livez are answered over HTTP; an address such as 0.0.0.0 stands for all
+    /// addresses of both families. Empty: nowhere.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:10256")]
+    healthz_bind_address: BindAddress,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -57,19 +62,24 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let monitor = Monitor::of_network().context("listen for changes of the network")?;
     let FirstLook { reader, changes: first, node, facts, config } = args.node.look()?;
     if node.is_none() {
-        warn!("no Node {node_name} in the manifests: no zone, and addresses are the interfaces'");
+        warn!(
+            "no Node {node_name} in the manifests: no zone, addresses are the interfaces', and \
+             /healthz answers 503"
+        );
     }
     let backend = IpvsBackend::open(config)?;
-    let schedule =
-        Schedule { audit_interval: Duration::from_secs(args.sync_period), ..Schedule::default() };
+    let sync_period = Duration::from_secs(args.sync_period);
+    let schedule = Schedule { audit_interval: sync_period, ..Schedule::default() };
     let model = Model::new(node_name.as_str());
     let reconciler = Reconciler::new(backend, model, schedule);
 
+    let (publisher, published) = Publisher::new(sync_period);
+    health::start(args.healthz_bind_address, published).context("start the health servers")?;
     let (inputs, receiver) = mpsc::channel();
     inputs.send(Input::Events(vec![Event::NodePortAddresses(facts.node_port_addresses())]))?;
     let driver = thread::Builder::new()
         .name("driver".to_owned())
-        .spawn(move || drive(reconciler, facts, &receiver))
+        .spawn(move || drive(reconciler, facts, publisher, &receiver))
         .context("start the driver thread")?;
     let follower = inputs.clone();
     thread::Builder::new()

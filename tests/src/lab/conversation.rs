@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Answer, Client, Refusal, ask_over};
 
-/// One connection that exchanges a line every [`PAUSE`], in the background.
+/// One connection that exchanges a line every `PAUSE`, in the background.
 #[derive(Debug)]
 pub struct Conversation {
     partner: Answer,

@@ -46,7 +46,7 @@ mod weights;
 pub use object::{
     ClientIpConfig, Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice,
     HintName, Ingress, LoadBalancerStatus, Metadata, Node, NodeAddress, NodeSpec, NodeStatus,
-    Service, ServicePort, ServiceSpec, ServiceStatus, SessionAffinityConfig,
+    Service, ServicePort, ServiceSpec, ServiceStatus, SessionAffinityConfig, Taint,
 };
 pub use tuning::ANNOTATION_PREFIX;
 

@@ -2,10 +2,13 @@
 
 use super::findings::{Findings, given};
 use super::{Parsed, text};
-use crate::{Interner, Name, Node, ObjectRef};
+use crate::{Interner, Name, Node, ObjectRef, Tenure};
 
 /// Names the zone of a node.
 const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// The cluster autoscaler's taint on a node that it is about to remove.
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 impl super::Node {
     /// The name, shared through `names`; empty where it is missing.
@@ -30,6 +33,7 @@ fn node(object: &super::Node, names: &mut Interner, findings: &mut Findings) -> 
         zone: zone.map(|name| names.name(name)),
         addresses: Vec::new(),
         pod_cidrs: Vec::new(),
+        tenure: tenure(object),
     };
     for wanted in ["InternalIP", "ExternalIP"] {
         for (index, entry) in object.status.addresses.iter().enumerate() {
@@ -40,6 +44,13 @@ fn node(object: &super::Node, names: &mut Interner, findings: &mut Findings) -> 
     }
     pod_cidrs(object, &mut node, findings);
     Some(node)
+}
+
+fn tenure(object: &super::Node) -> Tenure {
+    let mut taints = object.spec.taints.iter();
+    let is_tainted = taints.any(|taint| taint.key.as_deref() == Some(TO_BE_DELETED));
+    let is_leaving = is_tainted || object.metadata.deletion_timestamp.is_some();
+    if is_leaving { Tenure::Leaving } else { Tenure::Staying }
 }
 
 fn address(entry: &super::NodeAddress, index: usize, node: &mut Node, findings: &mut Findings) {
@@ -76,8 +87,8 @@ fn pod_cidrs(object: &super::Node, node: &mut Node, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use crate::api::testing::{Outcome, shown, split};
-    use crate::api::{self, NodeAddress};
-    use crate::{Interner, Node};
+    use crate::api::{self, NodeAddress, Taint};
+    use crate::{Interner, Node, Tenure};
 
     #[track_caller]
     fn node(edit: impl FnOnce(&mut api::Node)) -> (Node, Outcome) {
@@ -139,6 +150,22 @@ mod tests {
             .rejected("status.addresses[0].address", "n1");
         addresses(&[("InternalIP", "127.0.0.1")], "")
             .rejected("status.addresses[0].address", "127.0.0.1");
+    }
+
+    #[test]
+    fn a_node_is_leaving_when_it_is_being_deleted_or_the_autoscaler_says_so() {
+        let tainted = |key: &'static str| {
+            move |node: &mut api::Node| {
+                node.spec.taints = vec![Taint { key: Some(key.to_owned()) }];
+            }
+        };
+        assert_eq!(node(|_| {}).0.tenure, Tenure::Staying);
+        assert_eq!(node(tainted("other")).0.tenure, Tenure::Staying);
+        assert_eq!(node(tainted("ToBeDeletedByClusterAutoscaler")).0.tenure, Tenure::Leaving);
+        let deleted = |node: &mut api::Node| {
+            node.metadata.deletion_timestamp = Some("2026-01-02T03:04:05Z".to_owned());
+        };
+        assert_eq!(node(deleted).0.tenure, Tenure::Leaving);
     }
 
     #[test]

@@ -22,6 +22,8 @@ object! {
         pub name: Option<String>,
         /// RFC 3339, as the API server writes it.
         pub creation_timestamp: Option<String>,
+        /// When the object was asked to go; it is there until its finalizers are done.
+        pub deletion_timestamp: Option<String>,
         /// Labels.
         #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::labels"))]
         pub labels: BTreeMap<String, String>,
@@ -250,6 +252,17 @@ object! {
         #[cfg_attr(feature = "serde", serde(rename = "podCIDRs"))]
         #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::list"))]
         pub pod_cidrs: Vec<String>,
+        /// Taints.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::list"))]
+        pub taints: Vec<Taint>,
+    }
+}
+
+object! {
+    /// One entry of `spec.taints` of a Node.
+    Taint {
+        /// Key; value and effect do not matter here.
+        pub key: Option<String>,
     }
 }
 

@@ -141,13 +141,16 @@ mod tests {
     #[test]
     fn a_node_is_read_in_the_spelling_of_the_api() {
         let node: api::Node = serde_json::from_str(
-            r#"{"metadata": {"name": "n1"}, "spec": {"podCIDR": "10.1.0.0/24",
-              "podCIDRs": ["10.1.0.0/24"]},
+            r#"{"metadata": {"name": "n1", "deletionTimestamp": "2026-01-02T03:04:05Z"},
+              "spec": {"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"],
+                "taints": [{"key": "k", "effect": "NoSchedule"}]},
               "status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}}"#,
         )
         .unwrap();
         assert_eq!(node.spec.pod_cidr.as_deref(), Some("10.1.0.0/24"));
         assert_eq!(node.spec.pod_cidrs, ["10.1.0.0/24"]);
+        assert_eq!(node.spec.taints[0].key.as_deref(), Some("k"));
+        assert_eq!(node.metadata.deletion_timestamp.as_deref(), Some("2026-01-02T03:04:05Z"));
         assert_eq!(node.status.addresses[0].kind.as_deref(), Some("InternalIP"));
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     Admission, ClusterIps, Conditions, DesiredState, Endpoint, EndpointSlice, Family, FrontendKind,
     Hints, Locality, Name, Node, Pool, Priority, Protocol, RealServer, Resolution, Scheduler,
     SchedulerFlags, Service, ServiceKind, ServicePort, ServicePortName, SessionAffinity, SlicePort,
-    SourceAddress, SourceRanges, TrafficPolicy, Tuning, Vip, VirtualServer, VirtualServerKey,
-    WhenEmpty,
+    SourceAddress, SourceRanges, Tenure, TrafficPolicy, Tuning, Vip, VirtualServer,
+    VirtualServerKey, WhenEmpty,
 };
 
 /// A Service. The first word with a slash is its key; then, in any order:
@@ -200,7 +200,13 @@ fn endpoint_address(name: &str, family: Family) -> IpAddr {
 pub(crate) fn node(text: &str) -> Node {
     let mut words = text.split_whitespace();
     let name = words.next().unwrap().into();
-    let mut node = Node { name, zone: None, addresses: Vec::new(), pod_cidrs: Vec::new() };
+    let mut node = Node {
+        name,
+        zone: None,
+        addresses: Vec::new(),
+        pod_cidrs: Vec::new(),
+        tenure: Tenure::default(),
+    };
     for word in words {
         match word.split_once('=') {
             Some(("zone", zone)) => node.zone = Some(zone.into()),

@@ -1,0 +1,146 @@
+//! Answers HTTP requests, one a connection, whatever clients do.
+//!
+//! Nobody is trusted to be quick or brief: a connection has a time to live, a request has a
+//! greatest size, and of too many connections the oldest goes. So no client can keep the servers
+//! from answering others.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use super::answer::Answer;
+
+/// From the beginning of a connection to its end.
+const TIME_TO_LIVE: Duration = Duration::from_secs(10);
+/// A request line with its headers, in bytes.
+const GREATEST_HEAD: usize = 16 << 10;
+/// What is read of a body, and not looked at, before the answer.
+const GREATEST_BODY: usize = 64 << 10;
+/// Connections at the same time, over all servers. A probe takes a millisecond.
+const MOST_CONNECTIONS: usize = 128;
+/// How long nothing is accepted when accepting failed: descriptors may have run out.
+const REST: Duration = Duration::from_millis(100);
+
+const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
+
+/// The connections of all servers. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    /// From the oldest to the youngest.
+    all: Arc<Mutex<VecDeque<AbortHandle>>>,
+    time_to_live: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { all: Arc::default(), time_to_live: TIME_TO_LIVE }
+    }
+}
+
+impl Connections {
+    /// Takes in one more; if there are too many, the oldest ends.
+    fn admit(&self, connection: AbortHandle) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_CONNECTIONS {
+            all.retain(|one| !one.is_finished());
+        }
+        if all.len() >= MOST_CONNECTIONS
+            && let Some(oldest) = all.pop_front()
+        {
+            oldest.abort();
+        }
+        all.push_back(connection);
+    }
+}
+
+/// Answers at `listener` what `answer` says for a path, until it is dropped.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    connections: Connections,
+    answer: impl Fn(&str) -> Option<Answer> + Clone + Send + Sync + 'static,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let conversation = converse(stream, answer.clone());
+                let connection = tokio::spawn(timeout(connections.time_to_live, conversation));
+                connections.admit(connection.abort_handle());
+            }
+            Err(error) => {
+                debug!("accept a connection: {error}");
+                sleep(REST).await;
+            }
+        }
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    answer: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+) {
+    let service = service_fn(|request: Request<Incoming>| async {
+        let (head, body) = request.into_parts();
+        discard(body).await;
+        Ok::<_, Infallible>(response(answer(head.uri.path())))
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(GREATEST_HEAD)
+        .title_case_headers(true)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        debug!("a health check was not answered: {error}");
+    }
+}
+
+/// Reads on, up to a limit: a client that still sends when the connection is closed may not see the
+/// answer.
+async fn discard(mut body: Incoming) {
+    let mut length = 0;
+    while length < GREATEST_BODY {
+        match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            Some(Ok(frame)) => length += frame.data_ref().map_or(0, |data| data.len()),
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+fn response(answer: Option<Answer>) -> Response<String> {
+    let (content_type, answer) = match answer {
+        Some(answer) => ("application/json", answer),
+        None => ("text/plain; charset=utf-8", not_found()),
+    };
+    let mut response = Response::new(answer.body);
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(weight) = answer.weight {
+        headers.insert(WEIGHT, weight.into());
+    }
+    response
+}
+
+fn not_found() -> Answer {
+    let body = "404 page not found\n".to_owned();
+    Answer { status: StatusCode::NOT_FOUND, weight: None, body }
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;
