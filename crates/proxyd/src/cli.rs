@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{cleanup, plan, resolve, run};
+use crate::{cleanup, config, plan, resolve, run};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 #[derive(Debug, Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Resolve(resolve::ResolveArgs),
     Plan(plan::PlanArgs),
     Cleanup(cleanup::CleanupArgs),
+    Config(config::ConfigCommand),
 }
 
 /// Parses the arguments of the process and does what they say. Returns the exit status.
@@ -32,6 +33,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Resolve(args) => resolve::run(&args)?,
         Command::Cleanup(args) => cleanup::run(&args)?,
         Command::Plan(args) => return plan::run(&args),
+        Command::Config(args) => return config::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 
 mod cleanup;
 pub mod cli;
+pub mod config;
 mod driver;
 mod health;
 mod journal;

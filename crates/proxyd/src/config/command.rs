@@ -1,0 +1,98 @@
+//! `proxyd config`: what a configuration comes to, before anything runs with it.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::print::Comments;
+use super::{Configuration, KubeProxyFlags, Severity, load};
+
+/// Show what kube-proxy's configuration and flags come to; change nothing.
+///
+/// Takes the command line of a kube-proxy as it is, and reads the file of its --config.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  proxyd config check --config /var/lib/kube-proxy/config.conf --hostname-override $(hostname)"
+)]
+pub(crate) struct ConfigCommand {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List every error and every warning. Exit status 1 when there are errors.
+    Check(CheckArgs),
+    /// Print the effective configuration, as a KubeProxyConfiguration.
+    ///
+    /// In YAML, each value has a comment that says where it comes from. Warnings, and errors in
+    /// place of the configuration, go to standard error.
+    Print(PrintArgs),
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    flags: KubeProxyFlags,
+}
+
+#[derive(Debug, Args)]
+struct PrintArgs {
+    /// How it is written.
+    #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
+    output: Format,
+    #[command(flatten)]
+    flags: KubeProxyFlags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+}
+
+pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+    match &command.verb {
+        Verb::Check(args) => Ok(check(&load(&args.flags))),
+        Verb::Print(args) => print(args),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn check(configuration: &Configuration) -> ExitCode {
+    let problems = configuration.problems();
+    problems.iter().for_each(|problem| println!("{problem}"));
+    let errors = errors(configuration);
+    let warnings = problems.len() - errors;
+    println!("{}, {}", count(errors, "error"), count(warnings, "warning"));
+    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn print(args: &PrintArgs) -> anyhow::Result<ExitCode> {
+    let configuration = load(&args.flags);
+    configuration.problems().iter().for_each(|problem| eprintln!("proxyd: {problem}"));
+    let errors = errors(&configuration);
+    if errors != 0 {
+        bail!("{} in the configuration; see above", count(errors, "error"));
+    }
+    match (args.flags.write_config_to(), args.output) {
+        (Some(path), _) => fs::write(path, configuration.yaml(Comments::None))
+            .with_context(|| format!("write the configuration to {path}"))?,
+        (None, Format::Yaml) => print!("{}", configuration.yaml(Comments::Origins)),
+        (None, Format::Json) => print!("{}", configuration.json()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn errors(configuration: &Configuration) -> usize {
+    let is_error = |problem: &&super::Problem| problem.severity == Severity::Error;
+    configuration.problems().iter().filter(is_error).count()
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}

@@ -1,0 +1,55 @@
+//! proxyd's own settings, which [`super`] lists, into the backend's types. Pure.
+
+use std::time::Duration;
+
+use ipvs_backend::drain::DrainPolicy;
+use ipvs_backend::marks::MarkRange;
+use ipvs_backend::{AuditPace, Binding};
+
+use super::scalar::MarkBits;
+use super::v1alpha1::{InternalMarks, Proxyd};
+use super::validate::Check;
+
+pub(super) fn binding(proxyd: &Proxyd, check: &mut Check<'_>) -> Binding {
+    match proxyd.binding.as_deref() {
+        None | Some("route") => Binding::Route,
+        Some("address") => Binding::Address,
+        Some(other) => {
+            check.error("proxyd.binding", other, "must be route or address");
+            Binding::Route
+        }
+    }
+}
+
+pub(super) fn backend(
+    proxyd: &Proxyd,
+    check: &mut Check<'_>,
+) -> (DrainPolicy, MarkRange, AuditPace) {
+    let drain = DrainPolicy {
+        limit: check.duration("proxyd.drainLimit", proxyd.drain_limit),
+        grace: check.duration("proxyd.drainGrace", proxyd.drain_grace),
+        ..DrainPolicy::default()
+    };
+    (drain, marks(&proxyd.internal_marks, check), pace(proxyd, check))
+}
+
+fn marks(marks: &InternalMarks, check: &mut Check<'_>) -> MarkRange {
+    let InternalMarks { value: Some(MarkBits(value)), mask: Some(MarkBits(mask)) } = *marks else {
+        return MarkRange::default();
+    };
+    MarkRange::new(value, mask).unwrap_or_else(|error| {
+        let given = format!("{value:#x}");
+        check.error("proxyd.internalMarks.value", given, error.to_string());
+        MarkRange::default()
+    })
+}
+
+fn pace(proxyd: &Proxyd, check: &mut Check<'_>) -> AuditPace {
+    let services = proxyd.audit_services_per_second.unwrap_or_default();
+    if services == 0 {
+        let reason = "must be 1 or more: drift would never be found between full comparisons";
+        check.error("proxyd.auditServicesPerSecond", services, reason);
+    }
+    let services = usize::try_from(services).unwrap_or(usize::MAX);
+    AuditPace { services, interval: Duration::from_secs(1) }
+}
