@@ -106,6 +106,7 @@ pub(crate) fn note_node(
         && facts.set_node(node.clone())
     {
         say_node_ips(facts);
+        reconciler.handle(Event::NodePortAddresses(facts.node_port_addresses()), now);
         reconciler.backend_mut().follow_network(facts.node_ips());
         reconciler.request_maintenance(now);
     }

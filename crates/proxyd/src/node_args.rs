@@ -11,6 +11,7 @@ use ipvs_backend::rules::{InputPolicy, Masquerade, RuleConfig};
 use ipvs_backend::{Binding, IpvsConfig, NodePlan};
 use proxy_core::{Event, Node};
 
+use crate::config::NodePortAddresses;
 use crate::manifest::{Changes, Reader};
 use crate::network::held_addresses;
 use crate::node_facts::{NodeFacts, detector};
@@ -38,6 +39,10 @@ pub(crate) struct NodeArgs {
     /// on kube-ipvs0, as kube-proxy does.
     #[arg(long, value_enum, default_value_t = BindingArg::Route)]
     binding: BindingArg,
+    /// Serve node ports on addresses in these networks only, or on the node's `primary` address of
+    /// each family. Default: on every address other hosts can reach.
+    #[arg(long, value_name = "CIDRS|primary", value_parser = node_ports)]
+    nodeport_addresses: Option<NodePortAddresses>,
     /// On a node whose INPUT policy is DROP: accept what is for Services all the same, unless a
     /// rule of the node's decides, or leave that to the node's rules.
     #[arg(long, value_enum, default_value_t = InputPolicyArg::Accept)]
@@ -77,6 +82,20 @@ impl From<BindingArg> for Binding {
     }
 }
 
+/// Reads `primary`, or networks with commas between.
+fn node_ports(text: &str) -> Result<NodePortAddresses, String> {
+    if text == "primary" {
+        return Ok(NodePortAddresses::Primary);
+    }
+    let network = |word: &str| {
+        let word = word.trim();
+        word.parse().map_err(|_| {
+            format!("{word:?} is no network; use `primary`, or networks such as 192.0.2.0/24")
+        })
+    };
+    text.split(',').map(network).collect::<Result<_, _>>().map(NodePortAddresses::Cidrs)
+}
+
 /// What there is before anything is done.
 pub(crate) struct FirstLook {
     /// Has read the manifests once.
@@ -101,7 +120,9 @@ impl NodeArgs {
             _ => None,
         });
         let held = held_addresses().context("read the addresses of interfaces")?;
-        let facts = NodeFacts::new(self.node_ips.clone(), node.clone(), held);
+        let node_ports = self.nodeport_addresses.clone().unwrap_or_default();
+        let facts =
+            NodeFacts::new(self.node_ips.clone(), node.clone(), held).with_node_ports(node_ports);
         let config = self.config(node.as_deref(), &facts);
         Ok(FirstLook { reader, changes, node, facts, config })
     }

@@ -8,6 +8,8 @@ use ipvs_backend::NodeIps;
 use ipvs_backend::rules::Detector;
 use proxy_core::{Family, Node};
 
+use crate::config::NodePortAddresses;
+
 /// An address that an interface of this node has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -22,13 +24,19 @@ pub(crate) struct NodeFacts {
     node: Option<Arc<Node>>,
     held: Vec<Held>,
     node_ips: NodeIps,
+    node_ports: NodePortAddresses,
 }
 
 impl NodeFacts {
     /// With the node IPs that were given, the Node object, and the addresses of interfaces.
     pub(crate) fn new(given: Vec<IpAddr>, node: Option<Arc<Node>>, held: Vec<Held>) -> Self {
         let node_ips = node_ips(&given, node.as_deref(), &held, NodeIps::default());
-        Self { given, node, held, node_ips }
+        Self { given, node, held, node_ips, node_ports: NodePortAddresses::All }
+    }
+
+    /// The same, with node ports served where `node_ports` says.
+    pub(crate) fn with_node_ports(self, node_ports: NodePortAddresses) -> Self {
+        Self { node_ports, ..self }
     }
 
     /// The source address of the node's own connections to virtual servers.
@@ -38,7 +46,12 @@ impl NodeFacts {
 
     /// Addresses on which node ports are served.
     pub(crate) fn node_port_addresses(&self) -> Vec<IpAddr> {
-        node_port_addresses(&self.held)
+        Family::ALL
+            .into_iter()
+            .flat_map(|family| {
+                node_port_addresses(family, &self.held, &self.node_ports, self.node_ips)
+            })
+            .collect()
     }
 
     /// The Node object changed. Whether the node IPs did.
@@ -71,7 +84,7 @@ fn node_ips(given: &[IpAddr], node: Option<&Node>, held: &[Held], so_far: NodeIp
         let has = |address: &IpAddr| held.iter().any(|held| held.address == *address);
         let from_node = node.into_iter().flat_map(|node| node.addresses.iter().copied());
         given.iter().copied().find(is_of).or_else(|| {
-            let reachable = node_port_addresses(held);
+            let reachable = reachable_addresses(held);
             let known = from_node.filter(is_of).chain(so_far.of(family)).find(has);
             known.or_else(|| reachable.into_iter().find(is_of))
         })
@@ -79,14 +92,47 @@ fn node_ips(given: &[IpAddr], node: Option<&Node>, held: &[Held], so_far: NodeIp
     NodeIps { ipv4: of(Family::Ipv4), ipv6: of(Family::Ipv6) }
 }
 
-/// Addresses on which node ports are served: all that interfaces have, save loopback and
-/// link-local ones and those on the device of virtual servers.
-fn node_port_addresses(held: &[Held]) -> Vec<IpAddr> {
-    held.iter()
-        .filter(|held| held.interface != ipvs_backend::DUMMY_DEVICE)
-        .map(|held| held.address)
-        .filter(|address| ipvs_backend::observe::is_node_address(*address))
-        .collect()
+/// Addresses of a family on which node ports are served:
+/// - everywhere, or with networks of which none is of the family, or one of them is all of it: every
+///   address that other hosts can reach;
+/// - with networks of the family: the addresses in them, save loopback ones;
+/// - on the primary address: the node IP, or every address of the family if there is none.
+///
+/// Never those on the device of virtual servers.
+fn node_port_addresses(
+    family: Family,
+    held: &[Held],
+    choice: &NodePortAddresses,
+    node_ips: NodeIps,
+) -> Vec<IpAddr> {
+    let is_of_family = |address: &IpAddr| Family::of(*address) == family;
+    let reachable = || reachable_addresses(held).into_iter().filter(is_of_family).collect();
+    match choice {
+        NodePortAddresses::All => reachable(),
+        NodePortAddresses::Primary => node_ips.of(family).map_or_else(reachable, |ip| vec![ip]),
+        NodePortAddresses::Cidrs(networks) => {
+            let networks: Vec<_> =
+                networks.iter().filter(|network| is_of_family(&network.addr())).collect();
+            if networks.iter().all(|network| network.prefix_len() > 0) && !networks.is_empty() {
+                let is_inside =
+                    |address: &IpAddr| networks.iter().any(|network| network.contains(address));
+                own_addresses(held).filter(|ip| !ip.is_loopback() && is_inside(ip)).collect()
+            } else {
+                reachable()
+            }
+        }
+    }
+}
+
+/// What other hosts can reach: no loopback or link-local addresses.
+fn reachable_addresses(held: &[Held]) -> Vec<IpAddr> {
+    own_addresses(held).filter(|ip| ipvs_backend::observe::is_node_address(*ip)).collect()
+}
+
+/// All that interfaces have, save the device of virtual servers.
+fn own_addresses(held: &[Held]) -> impl Iterator<Item = IpAddr> {
+    let own = held.iter().filter(|held| held.interface != ipvs_backend::DUMMY_DEVICE);
+    own.map(|held| held.address)
 }
 
 /// How pods are told from other clients: by the networks that were given, else by the networks of
@@ -167,6 +213,54 @@ mod tests {
         assert_eq!(facts.node_ips(), ips("192.168.10.5"));
         assert!(facts.set_held(vec![]));
         assert_eq!(facts.node_ips(), NodeIps::default());
+    }
+
+    /// The examples of kube-proxy's documentation, save that addresses of Services never count.
+    #[track_caller]
+    fn check_node_ports(choice: NodePortAddresses, primary: [&str; 2], expected: &[&str]) {
+        let held = [
+            held("lo", "127.0.0.1"),
+            held("lo", "::1"),
+            held("eth0", "192.168.10.5"),
+            held("eth0", "2001:db8::5"),
+            held("eth0", "fe80::1"),
+            held("eth1", "10.0.0.5"),
+            held("docker0", "172.17.0.1"),
+            held("kube-ipvs0", "10.96.0.10"),
+            held("kube-ipvs0", "192.168.10.99"),
+        ];
+        let [ipv4, ipv6] = primary.map(|text| text.parse().ok());
+        let facts = NodeFacts {
+            given: Vec::new(),
+            node: None,
+            held: held.to_vec(),
+            node_ips: NodeIps { ipv4, ipv6 },
+            node_ports: choice,
+        };
+        let expected: Vec<IpAddr> = expected.iter().map(|text| text.parse().unwrap()).collect();
+        assert_eq!(facts.node_port_addresses(), expected);
+    }
+
+    #[test]
+    fn node_ports_are_served_on_the_chosen_addresses() {
+        let cidrs = |list: &[&str]| {
+            NodePortAddresses::Cidrs(list.iter().map(|text| text.parse().unwrap()).collect())
+        };
+        let none = ["", ""];
+        let all4 = ["192.168.10.5", "10.0.0.5", "172.17.0.1"];
+        let all = [&all4[..], &["2001:db8::5"]].concat();
+        check_node_ports(NodePortAddresses::All, none, &all);
+        check_node_ports(cidrs(&["192.168.10.0/24"]), none, &["192.168.10.5", "2001:db8::5"]);
+        check_node_ports(cidrs(&["10.0.0.0/8"]), none, &["10.0.0.5", "2001:db8::5"]);
+        check_node_ports(cidrs(&["127.0.0.0/8"]), none, &["2001:db8::5"]);
+        check_node_ports(cidrs(&["192.168.10.0/24", "0.0.0.0/0"]), none, &all);
+        check_node_ports(cidrs(&["::/0"]), none, &all);
+        check_node_ports(cidrs(&["fe80::/10"]), none, &[&all4[..], &["fe80::1"]].concat());
+        check_node_ports(cidrs(&["192.168.11.0/24"]), none, &["2001:db8::5"]);
+        let primary = || NodePortAddresses::Primary;
+        let both = ["192.168.10.5", "2001:db8::5"];
+        check_node_ports(primary(), both, &both);
+        check_node_ports(primary(), ["192.168.10.5", ""], &both);
     }
 
     #[test]

@@ -165,9 +165,10 @@ pub enum DetectLocal {
 }
 
 /// Where node ports are served.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum NodePortAddresses {
     /// On every address of the node.
+    #[default]
     All,
     /// On those in these networks.
     Cidrs(Vec<IpNet>),
