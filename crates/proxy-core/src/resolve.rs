@@ -1,6 +1,6 @@
 //! One Service and its endpoints into its virtual servers. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -297,7 +297,8 @@ fn health_check<'a>(
 }
 
 fn foreign_address_warnings(service: &Service, context: &Context<'_>) -> Vec<Warning> {
-    let addresses = service.external_ips.iter().chain(&service.load_balancer_ips);
+    let addresses: BTreeSet<_> =
+        service.external_ips.iter().chain(&service.load_balancer_ips).collect();
     let warning = |address: &IpAddr| {
         let owner = context.foreign_addresses.get(address)?;
         Some(Warning {
@@ -308,7 +309,7 @@ fn foreign_address_warnings(service: &Service, context: &Context<'_>) -> Vec<War
             ),
         })
     };
-    addresses.filter_map(warning).collect()
+    addresses.into_iter().filter_map(warning).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::config::NodePortAddresses;
 use crate::manifest::{Changes, Reader};
 use crate::network::held_addresses;
 use crate::node_facts::{NodeFacts, detector};
+use crate::resolve::node_ip;
 
 #[derive(Debug, Args)]
 pub(crate) struct NodeArgs {
@@ -26,7 +27,7 @@ pub(crate) struct NodeArgs {
     pub(crate) node_name: String,
     /// Source address of the node's own connections to Services, one a family. Default: the
     /// Node object's address that an interface has, else an interface's.
-    #[arg(long = "node-ip", value_name = "IP")]
+    #[arg(long = "node-ip", value_name = "IP", value_parser = node_ip)]
     node_ips: Vec<IpAddr>,
     /// Networks of the pods, one a family; clients from elsewhere reach cluster IPs masqueraded.
     /// Default: the podCIDRs of this node's Node object.

@@ -45,7 +45,7 @@ pub(crate) struct ResolveArgs {
     /// Address of the node on which it serves node ports; may be repeated
     ///
     /// Without one of a family, node ports of that family are shown at the address "*".
-    #[arg(long = "node-ip", value_name = "IP")]
+    #[arg(long = "node-ip", value_name = "IP", value_parser = node_ip)]
     node_ips: Vec<IpAddr>,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -59,6 +59,16 @@ enum Output {
     Table,
     /// One document for programs; fields are only ever added
     Json,
+}
+
+/// Reads an address that other hosts can reach a node at.
+pub(crate) fn node_ip(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| "is no IP address".to_owned())?;
+    let address = address.to_canonical();
+    if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
+        return Err("is no address that other hosts can reach a node at".to_owned());
+    }
+    Ok(address)
 }
 
 /// Runs the command.

@@ -9,9 +9,10 @@ use crate::{ClusterIps, Family};
 /// The cluster IPs of a Service, or `None` if one of them cannot be used: a Service that answered
 /// at only one of its addresses would look healthy and fail half of its clients.
 ///
-/// 1. `clusterIPs`, or `clusterIP` alone where that list is absent.
-/// 2. The address at position i belongs to the family at position i of `ipFamilies`; where that
-///    list is absent, to its own family, as the API server would fill it in.
+/// 1. None without `clusterIP`, whatever `clusterIPs` says.
+/// 2. `clusterIPs`, or `clusterIP` alone where that list is absent.
+/// 3. The address at position i belongs to the family at position i of `ipFamilies`; where that
+///    list is absent, the first to its own family, and no other to any.
 pub(super) fn cluster_ips(spec: &ServiceSpec, findings: &mut Findings) -> Option<ClusterIps> {
     let given = given_addresses(spec, findings);
     let mut cluster_ips = ClusterIps::default();
@@ -34,7 +35,7 @@ pub(super) fn cluster_ips(spec: &ServiceSpec, findings: &mut Findings) -> Option
                 );
                 usable = false;
             }
-            None if !spec.ip_families.is_empty() => {
+            None if index > 0 || !spec.ip_families.is_empty() => {
                 findings.warn(format!(
                     "{field} {text} is not used: it has no family in spec.ipFamilies"
                 ));
@@ -52,14 +53,14 @@ pub(super) fn cluster_ips(spec: &ServiceSpec, findings: &mut Findings) -> Option
 
 /// The addresses as given, each with its field.
 fn given_addresses<'a>(spec: &'a ServiceSpec, findings: &mut Findings) -> Vec<(String, &'a str)> {
-    let first = given(spec.cluster_ip.as_deref());
+    let Some(first) = given(spec.cluster_ip.as_deref()) else { return Vec::new() };
     if spec.cluster_ips.is_empty() {
-        return first.map(|text| ("spec.clusterIP".to_owned(), text)).into_iter().collect();
+        return vec![("spec.clusterIP".to_owned(), first)];
     }
-    if let Some(text) = first.filter(|text| text::ip(text) != text::ip(&spec.cluster_ips[0])) {
+    if text::ip(first) != text::ip(&spec.cluster_ips[0]) {
         findings.reject(
             "spec.clusterIP",
-            text,
+            first,
             "differs from spec.clusterIPs[0], which is used instead; make the two equal",
         );
     }
@@ -128,8 +129,6 @@ mod tests {
         let both = Some("10.0.0.1 fd00::1");
         check("10.0.0.1", &["10.0.0.1", "fd00::1"], &["IPv4", "IPv6"], both).silent();
         check("fd00::1", &["fd00::1", "10.0.0.1"], &["IPv6", "IPv4"], both).silent();
-        check("", &["10.0.0.1", "fd00::1"], &["IPv4", "IPv6"], both).silent();
-        check("10.0.0.1", &["10.0.0.1", "fd00::1"], &[], both).silent();
         check("fd00::1", &["fd00::1"], &["IPv6", "IPv4"], Some("- fd00::1")).silent();
         check("010.0.0.001", &[], &["IPv4"], Some("10.0.0.1 -")).silent();
         check("::ffff:10.0.0.1", &[], &[], Some("10.0.0.1 -")).silent();
@@ -150,6 +149,9 @@ mod tests {
 
     #[test]
     fn what_contradicts_without_doubt_costs_nothing() {
+        check("", &["10.0.0.1", "fd00::1"], &["IPv4", "IPv6"], None).warned("no cluster IP");
+        check("10.0.0.1", &["10.0.0.1", "fd00::1"], &[], Some("10.0.0.1 -"))
+            .warned("spec.clusterIPs[1] fd00::1 is not used");
         check("10.0.0.2", &["10.0.0.1"], &["IPv4"], Some("10.0.0.1 -"))
             .rejected("spec.clusterIP", "10.0.0.2");
         check("10.0.0.1", &["10.0.0.1", "fd00::1"], &["IPv4"], Some("10.0.0.1 -"))

@@ -83,6 +83,7 @@ object! {
         /// The timeout of `ClientIP`.
         pub session_affinity_config: Option<SessionAffinityConfig>,
         /// The node port for health checks; 0 is none.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub health_check_node_port: Option<i64>,
     }
 }
@@ -95,8 +96,10 @@ object! {
         /// `TCP` (also when absent), `UDP` or `SCTP`.
         pub protocol: Option<String>,
         /// Port.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub port: Option<i64>,
         /// Port of every node; 0 is none.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub node_port: Option<i64>,
     }
 }
@@ -114,6 +117,7 @@ object! {
     /// `spec.sessionAffinityConfig.clientIP` of a Service.
     ClientIpConfig {
         /// 1 to 86,400; absent means 10,800.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub timeout_seconds: Option<i64>,
     }
 }
@@ -171,6 +175,7 @@ object! {
         /// `TCP` (also when absent), `UDP` or `SCTP`.
         pub protocol: Option<String>,
         /// Port; absent or 0 leaves the entry unused.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub port: Option<i64>,
     }
 }
@@ -199,10 +204,13 @@ object! {
     #[derive(Copy)]
     EndpointConditions {
         /// Absent means true.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub ready: Option<bool>,
         /// Absent means true.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub serving: Option<bool>,
         /// Absent means false.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::exact"))]
         pub terminating: Option<bool>,
     }
 }

@@ -105,7 +105,9 @@ mod tests {
     fn check_with(cluster: &[&str], vips: &[&str], given: &[&str], expected: &str) -> Outcome {
         let (value, outcome) = outcome(service(|service| {
             service.spec.kind = Some("LoadBalancer".to_owned());
-            service.spec.cluster_ip = None;
+            let family = |ip: &&str| if ip.contains(':') { "IPv6" } else { "IPv4" };
+            service.spec.cluster_ip = cluster.first().map(|&text| text.to_owned());
+            service.spec.ip_families = cluster.iter().map(|ip| family(ip).to_owned()).collect();
             service.spec.cluster_ips = cluster.iter().map(|&text| text.to_owned()).collect();
             service.status.load_balancer.ingress = vips.iter().map(|ip| ingress(ip, "")).collect();
             service.spec.load_balancer_source_ranges =

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 
 use super::ANNOTATION_PREFIX;
 
@@ -24,6 +24,90 @@ where
 {
     let entries: Option<Vec<Option<T>>> = Option::deserialize(deserializer)?;
     Ok(entries.into_iter().flatten().map(Option::unwrap_or_default).collect())
+}
+
+/// A number or truth value as such: text that looks like one is none, in YAML as in JSON, and as
+/// the API server sees it.
+pub(super) fn exact<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<Exact>,
+{
+    let value = deserializer.deserialize_any(ExactVisitor)?;
+    let convert = |value: Exact| {
+        T::try_from(value).map_err(|_| {
+            let found = match value {
+                Exact::Number(number) => Unexpected::Signed(number),
+                Exact::Truth(truth) => Unexpected::Bool(truth),
+            };
+            D::Error::invalid_type(found, &std::any::type_name::<T>())
+        })
+    };
+    value.map(convert).transpose()
+}
+
+/// A number or truth value.
+#[derive(Clone, Copy)]
+pub(super) enum Exact {
+    Number(i64),
+    Truth(bool),
+}
+
+impl TryFrom<Exact> for i64 {
+    type Error = ();
+
+    fn try_from(value: Exact) -> Result<Self, ()> {
+        match value {
+            Exact::Number(number) => Ok(number),
+            Exact::Truth(_) => Err(()),
+        }
+    }
+}
+
+impl TryFrom<Exact> for bool {
+    type Error = ();
+
+    fn try_from(value: Exact) -> Result<Self, ()> {
+        match value {
+            Exact::Truth(truth) => Ok(truth),
+            Exact::Number(_) => Err(()),
+        }
+    }
+}
+
+struct ExactVisitor;
+
+impl<'de> Visitor<'de> for ExactVisitor {
+    type Value = Option<Exact>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number, or true or false")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
+        Ok(Some(Exact::Truth(truth)))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(Exact::Number(number)))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        // Far out of any range that means something, so that it is reported with its field.
+        Ok(Some(Exact::Number(i64::try_from(number).unwrap_or(i64::MAX))))
+    }
 }
 
 /// Every entry of a map of texts.
@@ -82,6 +166,20 @@ impl<'de> Visitor<'de> for Texts {
 #[cfg(test)]
 mod tests {
     use crate::api;
+
+    #[test]
+    fn text_is_no_number_and_no_truth_value() {
+        let port = |text: &str| {
+            let port: Result<api::ServicePort, _> = serde_json::from_str(text);
+            port.map(|port| port.port).map_err(|error| error.to_string())
+        };
+        assert_eq!(port(r#"{"port": 80}"#), Ok(Some(80)));
+        assert_eq!(port(r#"{"port": null}"#), Ok(None));
+        assert_eq!(port("{}"), Ok(None));
+        for wrong in [r#"{"port": "80"}"#, r#"{"port": true}"#, r#"{"port": 80.5}"#] {
+            assert!(port(wrong).is_err_and(|error| error.contains("invalid type")), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_service_is_read_in_the_spelling_of_the_api() {

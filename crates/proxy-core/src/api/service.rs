@@ -91,14 +91,13 @@ fn for_this_proxy(object: &super::Service, findings: &mut Findings) -> bool {
     {
         return false;
     }
-    let first = given(spec.cluster_ip.as_deref());
-    match first.or_else(|| spec.cluster_ips.first().map(String::as_str)) {
-        Some("None") => false,
-        None | Some("") => {
+    match (given(spec.cluster_ip.as_deref()), spec.cluster_ips.first().map(String::as_str)) {
+        (Some("None"), _) | (None, Some("None")) => false,
+        (None, _) => {
             findings.warn("there is no cluster IP, so nothing is served; set spec.clusterIP");
             false
         }
-        Some(_) => true,
+        (Some(_), _) => true,
     }
 }
 

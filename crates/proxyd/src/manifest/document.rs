@@ -43,7 +43,7 @@ pub(super) struct Fault {
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) objects: Vec<Object>,
-    /// First lines of documents that are no API objects.
+    /// First lines of documents that are, or hold, something else than API objects we know.
     pub(super) strangers: Vec<u64>,
 }
 
@@ -77,14 +77,15 @@ fn read_chunk(
         Head::Text(_) | Head::List(_) | Head::Other => {
             return Err(chunk.begin("the document is not an object"));
         }
-        Head::Object { api_version: None, kind: None, .. } => {
-            contents.strangers.push(chunk.line);
-            return Ok(());
+        Head::Object { api_version: Some(_), kind: None, .. } => {
+            return Err(chunk.begin("the object has no kind"));
         }
-        Head::Object { kind: None, .. } => return Err(chunk.begin("the object has no kind")),
         Head::Object { .. } => head.kind(None),
     };
-    if kind == Kind::Other {
+    if kind.is_strange() {
+        contents.strangers.push(chunk.line);
+    }
+    if matches!(kind, Kind::Other | Kind::Stranger) {
         return Ok(());
     }
     let seed = Typed { kind: &kind, objects: &mut contents.objects };
@@ -161,7 +162,9 @@ impl<'de> DeserializeSeed<'de> for Typed<'_> {
             Kind::List(kinds) => {
                 return deserializer.deserialize_map(List { kinds, objects: self.objects });
             }
-            Kind::Other => return IgnoredAny::deserialize(deserializer).map(|_| ()),
+            Kind::Other | Kind::Stranger => {
+                return IgnoredAny::deserialize(deserializer).map(|_| ());
+            }
         };
         self.objects.push(object);
         Ok(())

@@ -129,7 +129,7 @@ impl Reader {
                     ..Problem::new(
                         Severity::Warning,
                         name,
-                        "is no API object and is skipped".into(),
+                        "is no API object of a known version, or holds one that is none; that is skipped".into(),
                     )
                 });
                 let problems = strangers.collect();

@@ -90,7 +90,7 @@ pub(super) struct Rejected {
 }
 
 /// A frontend that two Services claim.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Contested {
     pub(super) address: String,
@@ -122,10 +122,22 @@ impl Document {
             virtual_servers: state.iter().map(|server| Server::from(&**server)).collect(),
             health_checks: state.health_checks().into_iter().map(Health::from).collect(),
             rejected: of(Severity::Rejected).map(|problem| Rejected::from(*problem)).collect(),
-            conflicts: state.conflicts().map(|conflict| Contested::from(&conflict)).collect(),
+            conflicts: conflicts(state),
             warnings,
         }
     }
+}
+
+/// A node port that is contested in both families is one conflict while no address is known.
+fn conflicts(state: &DesiredState) -> Vec<Contested> {
+    let mut conflicts: Vec<Contested> = Vec::new();
+    for conflict in state.conflicts() {
+        let conflict = Contested::from(&conflict);
+        if !conflicts.contains(&conflict) {
+            conflicts.push(conflict);
+        }
+    }
+    conflicts
 }
 
 impl From<&VirtualServer> for Server {

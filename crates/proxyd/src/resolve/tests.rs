@@ -107,7 +107,8 @@ fn fields_come_in_the_documented_order() {
 #[test]
 fn node_ports_without_an_address_are_shown_once_a_family() {
     let service = "{kind: Service, metadata: {name: web}, spec: {type: NodePort, \
-        clusterIPs: [10.96.0.9, 'fd00::9'], ports: [{port: 80, nodePort: 30080}]}}";
+        clusterIP: 10.96.0.9,
+        clusterIPs: [10.96.0.9, 'fd00::9'], ipFamilies: [IPv4, IPv6], ports: [{port: 80, nodePort: 30080}]}}";
     let node_ports = |node_ips: &[&str]| -> Vec<String> {
         let document = document(service, node_ips);
         let servers = document["virtualServers"].as_array().unwrap().clone();

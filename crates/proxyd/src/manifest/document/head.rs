@@ -29,21 +29,40 @@ pub(super) enum Kind {
     List(Vec<Self>),
     /// Not at all.
     Other,
+    /// Not at all, which its author should know: no object, or of a version that is not ours.
+    Stranger,
+}
+
+impl Kind {
+    /// Whether it is a stranger, or has one among its items.
+    pub(super) fn is_strange(&self) -> bool {
+        match self {
+            Self::Stranger => true,
+            Self::List(items) => items.iter().any(Self::is_strange),
+            Self::Service | Self::Slice | Self::Node | Self::Other => false,
+        }
+    }
 }
 
 impl Head {
     /// The kind. An item of a typed list may leave its own out: that list's, `inherited`, counts.
     pub(super) fn kind(&self, inherited: Option<(&str, &str)>) -> Kind {
         let Self::Object { api_version, kind, items } = self else {
-            return Kind::Other;
+            return Kind::Stranger;
         };
         let (api_version, kind) = match (kind, inherited) {
             (Some(kind), _) => (api_version.as_deref().unwrap_or_default(), kind.as_str()),
             (None, Some(inherited)) => inherited,
-            (None, None) => return Kind::Other,
+            (None, None) => return Kind::Stranger,
         };
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let is_known_version = matches!(version, "" | "v1");
         match (group, kind) {
+            ("", "Service" | "Node") | ("discovery.k8s.io", "EndpointSlice")
+                if !is_known_version =>
+            {
+                Kind::Stranger
+            }
             ("", "Service") => Kind::Service,
             ("", "Node") => Kind::Node,
             ("discovery.k8s.io", "EndpointSlice") => Kind::Slice,

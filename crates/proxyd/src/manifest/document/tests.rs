@@ -119,7 +119,7 @@ fn a_fault_has_its_place_in_the_file() {
         ),
         Format::Yaml,
         8,
-        11,
+        5,
         "",
     );
     check_fault("{\"kind\": \"Service\",\n \"spec\": }", Format::Json, 2, 10, "expected value");
