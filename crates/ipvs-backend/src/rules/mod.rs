@@ -2,6 +2,7 @@
 //! Service; they are loaded once. Chain names, comments and the mark are kube-proxy's, which other
 //! software on a node relies on.
 
+mod config;
 mod legacy;
 mod render;
 mod saved;
@@ -12,10 +13,11 @@ use proxy_core::{Family, Protocol};
 
 use crate::set::SetId;
 
+pub use config::{Detector, InputPolicy, MarkBit, Masquerade, RuleConfig};
 pub use legacy::legacy_removal_input;
 pub use render::render;
 pub use saved::{Difference, removal_input, restore_input};
-pub use static_rules::{Detector, InputPolicy, MarkBit, Masquerade, RuleConfig, static_rules};
+pub use static_rules::static_rules;
 
 /// A table of the kernel's packet filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
