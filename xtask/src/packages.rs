@@ -27,6 +27,7 @@ pub(crate) const NETWORK_TOOLS: &[Tool] = &[
     Tool { program: "modprobe", package: "kmod" },
     Tool { program: "ping", package: "iputils-ping" },
     Tool { program: "conntrack", package: "conntrack" },
+    Tool { program: "nft", package: "nftables" },
 ];
 
 /// Makes sure that every tool is there; installs the missing ones as root, else says how.

@@ -108,7 +108,8 @@ impl Iptables {
     /// Loads rules, leaving alone what `input` does not name. Each table is replaced at once.
     ///
     /// # Errors
-    /// When the program is not there, fails, or finds the lock taken for too long.
+    /// When the program is not there, fails, or finds the lock taken for too long: then it is of
+    /// kind [`io::ErrorKind::ResourceBusy`].
     pub fn restore(&self, family: Family, input: &str) -> io::Result<()> {
         let arguments = ["--noflush", "-w", LOCK_WAIT];
         run(&self.program(family, "restore"), &arguments, input).map(drop)
@@ -143,5 +144,8 @@ fn run(program: &str, arguments: &[&str], input: &str) -> io::Result<String> {
     let mut words = words.lines().map(str::trim).filter(|line| !line.is_empty());
     let words = words.by_ref().take(3).collect::<Vec<_>>().join(" / ");
     let complaint = format!("{program} failed ({}): {words}", output.status);
-    Err(io::Error::other(complaint))
+    // What it says when it no longer waits for `/run/xtables.lock`.
+    let is_locked = words.contains("xtables lock");
+    let kind = if is_locked { io::ErrorKind::ResourceBusy } else { io::ErrorKind::Other };
+    Err(io::Error::new(kind, complaint))
 }

@@ -9,6 +9,7 @@ use crate::iptables::Iptables;
 use crate::netlink::conntrack::{self, Conntrack};
 use crate::netlink::ipset::{self, Ipset, SetError};
 use crate::netlink::ipvs::{self, DestinationStatus, Ipvs, OpenError, ServiceId};
+use crate::netlink::nftables::Nftables;
 use crate::netlink::route::{self, Route};
 use crate::netlink::{Errno, Traffic};
 use crate::observe::{
@@ -107,6 +108,13 @@ pub trait Kernel: Send {
         family: Family,
         input: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()>;
+
+    /// Removes a table of the packet filter `nf_tables` with everything in it. Returns whether
+    /// there was one.
+    ///
+    /// # Errors
+    /// When it cannot be asked for, or the kernel refuses.
+    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<bool>;
 }
 
 /// The kernel of the network namespace in which this was opened, over netlink.
@@ -116,6 +124,7 @@ pub struct Netlink {
     iptables: Iptables,
     ipvs: Ipvs,
     ipset: Ipset,
+    nftables: Nftables,
     route: Route,
 }
 
@@ -135,6 +144,8 @@ impl Netlink {
             iptables: Iptables::detect()?,
             ipvs: Ipvs::open(traffic.clone()).map_err(missing)?,
             ipset: Ipset::open(traffic.clone()).map_err(|error| attempt("ipset", error))?,
+            nftables: Nftables::open(traffic.clone())
+                .map_err(|error| attempt("tables of the packet filter", error))?,
             route: Route::open(traffic.clone()).map_err(|error| attempt("routes", error))?,
         })
     }
@@ -234,8 +245,13 @@ impl Kernel for Netlink {
             let Some(input) = input(&saved) else { break };
             match self.iptables.restore(family, &input) {
                 Ok(()) => break,
-                // A flavour that shows chains of Kubernetes is the one that is used here.
-                Err(error) if saved.contains("\n:KUBE-") || !self.iptables.try_next() => {
+                // A flavour that somebody holds the lock of, or that shows chains of Kubernetes, is
+                // the one that is used here.
+                Err(error)
+                    if error.kind() == io::ErrorKind::ResourceBusy
+                        || saved.contains("\n:KUBE-")
+                        || !self.iptables.try_next() =>
+                {
                     return Err(error);
                 }
                 Err(_) => {}
@@ -243,6 +259,10 @@ impl Kernel for Netlink {
         }
         self.iptables.prove();
         Ok(())
+    }
+
+    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<bool> {
+        self.nftables.remove_table(family, name)
     }
 }
 

@@ -8,7 +8,8 @@ use proxy_core::Backend;
 /// Remove everything that proxyd, or kube-proxy's IPVS mode, put into this node's kernel.
 ///
 /// That is: the IPVS services of Services, the ipsets named KUBE-..., local routes with protocol
-/// 153, the device kube-ipvs0, and the chains and jumps of the static rules, in both families.
+/// 153, the device kube-ipvs0, and the chains and jumps of the static rules, in both families; and
+/// what kube-proxy's other modes leave: its chains, and the nf_tables tables named kube-proxy.
 /// Nothing else is touched. Traffic to Services ends. Running it twice is fine.
 ///
 /// What cannot be removed is listed, and the exit status is 1 then.

@@ -9,8 +9,86 @@ mod nftables {
     use rustix::process::Signal;
     use tests::lab::{
         Application, Client, Cluster, Daemon, Endpoint, KernelState, Manifests, Namespace, Server,
-        Transport, packet_filter, run,
+        Transport, feed, packet_filter, run,
     };
+
+    /// What kube-proxy's mode for `nf_tables` leaves, as far as it harms: a Service of its own
+    /// time, refused. And a table that is none of anybody's business.
+    const LEFTOVERS: &str = "
+        table ip kube-proxy {
+            map no-endpoint-services {
+                type ipv4_addr . inet_proto . inet_service : verdict
+                elements = { 10.96.0.9 . tcp . 80 : goto reject-chain }
+            }
+            chain reject-chain { reject; }
+            chain filter-input {
+                type filter hook input priority 0;
+                ip daddr . meta l4proto . th dport vmap @no-endpoint-services
+            }
+        }
+        table ip6 kube-proxy {
+            chain filter-input {
+                type filter hook input priority 0;
+                ip6 daddr fd00:96::9 reject
+            }
+        }
+        table inet kube-proxy {
+            chain filter-input { type filter hook input priority 0; }
+        }
+        table ip strangers {
+            chain filter-input { type filter hook input priority 0; }
+        }
+        ";
+
+    fn tables() -> Vec<String> {
+        let listed = run("nft", &["list", "tables"]);
+        let ours = |line: &&str| line.ends_with(" kube-proxy") || line.ends_with(" strangers");
+        listed.lines().filter(ours).map(str::to_owned).collect()
+    }
+
+    #[test]
+    #[ignore = "needs root and a kernel with ip_vs and nf_tables"]
+    fn tables_that_kube_proxy_left_are_removed_and_its_services_are_served() {
+        let web = Application::web();
+        let cluster = Cluster::new(1);
+        let node = cluster.node(1);
+        let pod = node.pod("pod", 10);
+        let _server = Server::start(&pod.namespace, &pod.name, 8080);
+        let manifests = Manifests::of_nodes();
+        manifests.write("web.yaml", &web.objects(&[Endpoint::from(&pod)]));
+        let client = Client::in_namespace(&cluster.client);
+        let leave = || {
+            node.namespace.enter(|| {
+                feed("nft", &["-f", "-"], LEFTOVERS);
+                assert_eq!(tables().len(), 4);
+            });
+        };
+        Daemon::start(node, manifests.path()).stop(Signal::TERM);
+        leave();
+        for target in web.targets() {
+            let answer = client.ask(target, Transport::Tcp);
+            assert!(answer.is_err(), "{target} is refused, not {answer:?}");
+        }
+
+        let daemon = Daemon::start(node, manifests.path());
+        for target in web.targets() {
+            assert_eq!(client.ask(target, Transport::Tcp).unwrap().server, pod.name);
+        }
+        let others = ["table inet kube-proxy", "table ip strangers"];
+        assert_eq!(node.namespace.enter(tables), others);
+        let log = daemon.log();
+        assert!(log.contains("synced everything kernel_changes=2 failed=0"), "{log}");
+        daemon.stop(Signal::TERM);
+
+        node.namespace.enter(|| run("nft", &["delete", "table", "ip", "strangers"]));
+        node.namespace.enter(|| run("nft", &["delete", "table", "inet", "kube-proxy"]));
+        leave();
+        node.namespace.enter(move || {
+            let report = IpvsBackend::open(IpvsConfig::default()).unwrap().cleanup().unwrap();
+            assert!(report.failed.is_empty(), "{:?}", report.failed);
+            assert_eq!(tables(), others);
+        });
+    }
 
     #[test]
     #[ignore = "needs root and a kernel with ip_vs and nf_tables"]

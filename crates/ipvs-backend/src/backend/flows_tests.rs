@@ -95,6 +95,10 @@ impl Kernel for Tracker {
     ) -> io::Result<()> {
         Ok(())
     }
+
+    fn remove_table(&mut self, _: Family, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 fn socket(text: &str) -> SocketAddr {

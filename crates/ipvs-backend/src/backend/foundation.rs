@@ -9,6 +9,9 @@ use crate::op::{Op, Step};
 use crate::plan::{destroyed_legacy_sets, plan, set_steps};
 use crate::rules::{Difference, legacy_removal_input, removal_input, restore_input, static_rules};
 
+/// The name of a table that is kube-proxy's, in both families.
+const LEGACY_TABLE: &str = "kube-proxy";
+
 impl<K: Kernel> IpvsBackend<K> {
     /// What the static rules of a family lack now. Changes nothing.
     ///
@@ -54,6 +57,22 @@ impl<K: Kernel> IpvsBackend<K> {
     pub(super) fn remove_legacy_rules(&mut self) -> Report {
         let what = "rules of an earlier kube-proxy";
         self.change_rules(what, |_, saved| legacy_removal_input(saved))
+    }
+
+    /// Removes the tables in which kube-proxy has all its rules in its mode for `nf_tables`.
+    pub(super) fn remove_legacy_tables(&mut self) -> Report {
+        let mut report = Report::default();
+        for family in Family::ALL {
+            match self.kernel.remove_table(family, LEGACY_TABLE) {
+                Ok(was_there) => report.changes += usize::from(was_there),
+                Err(error) => report.failed.push(Failure {
+                    server: None,
+                    object: format!("- nf_tables table {LEGACY_TABLE}, {family}"),
+                    error: ObjectError::Rejected(error),
+                }),
+            }
+        }
+        report
     }
 
     /// Removes the sets that only an earlier proxy has, once no rule refers to them.

@@ -1,6 +1,7 @@
 //! [`IpvsBackend`]: the contract of [`proxy_core::Backend`] kept with the kernel's objects.
 
 mod draining;
+mod families;
 mod flows;
 mod foundation;
 mod inspect;
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use proxy_core::{
-    Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure, Family,
+    Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure,
     Maintenance, ObjectError, Report, VirtualServerKey,
 };
 
@@ -24,7 +25,7 @@ use crate::drain::{DrainPolicy, Drains};
 use crate::kernel::{Kernel, Netlink};
 use crate::ledger::{Ledger, Touched};
 use crate::netlink::ipvs::{Destination, ServiceId};
-use crate::netlink::{Errno, Traffic, TrafficCounts};
+use crate::netlink::{Traffic, TrafficCounts};
 use crate::object::Shared;
 use crate::observe::Observed;
 use crate::op::{Op, Phase, Step};
@@ -33,6 +34,7 @@ use crate::plan::{Device, NodePlan, destroyed_sets, plan, set_steps};
 use crate::rules::RuleConfig;
 use crate::{exec, sysctl};
 
+use families::families;
 use flows::Flows;
 use network::Doubts;
 use rolling::Rolling;
@@ -209,39 +211,6 @@ impl<K: Kernel> IpvsBackend<K> {
         report.failed.extend(failures);
     }
 
-    /// Notes which destinations of `services` are at weight 0 and not wanted, and which marks are
-    /// free again.
-    fn watch_drains<'a>(&mut self, services: impl IntoIterator<Item = &'a ServiceId>) {
-        for id in services {
-            let observed = self.observed.services.get(id);
-            let draining =
-                observed.map_or_else(Vec::new, |it| draining::draining(id, it, &self.ledger));
-            self.drains.set(*id, draining);
-            if let ServiceId::Fwmark { mark, .. } = *id {
-                match observed {
-                    Some(_) => self.ledger.marks_mut().take(mark),
-                    None => self.ledger.free_mark(mark),
-                }
-            }
-        }
-    }
-
-    /// Removes drained destinations whose time is over.
-    fn end_drains(&mut self, now: Instant) -> Result<Report, BackendError> {
-        let mut report = Report::default();
-        for id in self.drains.due(now) {
-            let statuses = self.kernel.destinations(&id).map_err(|source| BackendError::Io {
-                attempt: format!("count the connections of {id}"),
-                source,
-            })?;
-            let ended = self.drains.look(&id, &statuses, now);
-            let steps = draining::end(id, &ended, &self.ledger, &self.observed);
-            report.merge(self.carry_out(&steps)?);
-            self.watch_drains([&id]);
-        }
-        Ok(report)
-    }
-
     /// Compares the destinations of the services whose turn has come.
     fn compare_destinations(&mut self, now: Instant) -> Result<Report, BackendError> {
         let mut report = Report::default();
@@ -270,31 +239,6 @@ impl<K: Kernel> IpvsBackend<K> {
 fn attempting(attempt: &str) -> impl FnOnce(io::Error) -> BackendError {
     let attempt = attempt.to_owned();
     move |source| BackendError::Io { attempt, source }
-}
-
-/// The families in which the kernel and the packet filter work.
-fn families(kernel: &mut impl Kernel) -> Vec<Family> {
-    let mut works = |family: &Family| match family {
-        Family::Ipv4 => true,
-        Family::Ipv6 => {
-            has_ipv6() && kernel.saved_rules(Family::Ipv6).map_or_else(passes, |_| true)
-        }
-    };
-    Family::ALL.into_iter().filter(|family| works(family)).collect()
-}
-
-/// Whether an error says nothing about what there is: it need not come again.
-fn passes(error: io::Error) -> bool {
-    let is_short_of_memory = error.raw_os_error() == Some(Errno::NOBUFS.raw());
-    is_short_of_memory
-        || matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::OutOfMemory)
-}
-
-/// A socket makes the kernel load the module, if there is one.
-fn has_ipv6() -> bool {
-    let disabled = std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6");
-    std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
-        && disabled.is_ok_and(|value| value.trim() == "0")
 }
 
 fn no_mark_left(touched: &Touched) -> impl Iterator<Item = Failure> {
@@ -347,6 +291,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         report.merge(self.lay_foundations()?.0);
         report.merge(self.mend(&touched)?.0);
         report.merge(self.remove_legacy_rules());
+        report.merge(self.remove_legacy_tables());
         report.merge(self.remove_legacy_sets()?);
         if report.failed.is_empty() {
             self.forget_known();
@@ -422,6 +367,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         let steps = plan(&touched, &self.ledger, &self.observed, &self.config.node);
         let mut report = self.carry_out(&steps)?;
         report.merge(self.remove_legacy_rules());
+        report.merge(self.remove_legacy_tables());
         report.merge(self.remove_rules());
         report.merge(self.remove_legacy_sets()?);
         let mut leftovers = draining_services(&self.observed, &self.config);

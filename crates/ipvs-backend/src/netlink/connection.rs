@@ -134,6 +134,34 @@ impl Connection {
         })
     }
 
+    /// Sends all of `batch` at once, as a transaction of which the first and the last request are
+    /// the frame. Kernels before 6.10 do not answer a frame that is well, so an answer is asked of
+    /// the last request but one. Returns the first refusal, of whichever request: then nothing of
+    /// it was done.
+    ///
+    /// # Errors
+    /// The socket failed or replies were lost; see the type's documentation.
+    pub fn transact(&mut self, batch: &mut Batch) -> io::Result<Result<(), Refusal>> {
+        self.cleanly(|connection| {
+            let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+            let sequence = connection.take_sequences(count);
+            let asked = count.saturating_sub(2);
+            for (request, offset) in (0..batch.len()).zip(0..count) {
+                let start = batch.start(request);
+                let number = sequence.wrapping_add(offset);
+                message::address(&mut batch.bytes[start..], number, offset == asked);
+            }
+            connection.send(&batch.bytes, batch.len(), RequestClass::Mutation)?;
+            connection.receive_until(|reply| match reply.sequence.wrapping_sub(sequence) {
+                offset if offset >= count => None,
+                offset => match reply.content {
+                    Content::Answer { code: 0, .. } => (offset == asked).then_some(Ok(())),
+                    content => refusal(content).map(Err),
+                },
+            })
+        })
+    }
+
     /// Sends one request that is answered with data, and gives what `parse` makes of each
     /// message; it gets the message type and what follows the netlink header.
     ///

@@ -319,3 +319,29 @@ fn a_query_gives_its_data_or_the_refusal() {
     let counts = traffic.counts();
     assert_eq!((counts.requests, counts.mutations, counts.dumps), (2, 0, 0));
 }
+
+#[test]
+fn a_transaction_is_answered_by_its_body_or_by_whatever_was_refused() {
+    for (receives, expected) in [
+        // A frame that is well may be answered or not, and strangers' answers are skipped.
+        (vec![answer(9, 1), answer(2, 0)], None),
+        (vec![answer(1, 0), answer(2, 0), answer(3, 0)], None),
+        (vec![answer(2, 2)], Some(2)),
+        (vec![answer(1, 95)], Some(95)),
+        // A commit that fails is told of the first, before the answers.
+        (vec![answer(1, 16), answer(2, 0)], Some(16)),
+    ] {
+        let fake = Fake::default();
+        fake.receives([Ok(receives.concat())]);
+        let (mut connection, traffic) = fake.connection();
+        let outcome = connection.transact(&mut batch(3)).expect("the socket works");
+        assert_eq!(outcome.err().map(|refusal| refusal.code), expected);
+        let script = fake.script();
+        assert_eq!(script.sent.len(), 1, "the kernel takes it as one or not at all");
+        let acknowledged = script.sent[0]
+            .chunks(HEADER + 4)
+            .map(|request| u16::from_ne_bytes([request[6], request[7]]) & NLM_F_ACK != 0);
+        assert!(acknowledged.eq([false, true, false]));
+        assert_eq!(traffic.counts().mutations, 3);
+    }
+}

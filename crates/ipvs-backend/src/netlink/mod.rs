@@ -28,6 +28,7 @@ pub mod fuzzing;
 pub mod ipset;
 pub mod ipvs;
 pub mod monitor;
+pub mod nftables;
 pub mod route;
 
 pub use attribute::{Attribute, AttributeWriter, Attributes};

@@ -171,6 +171,10 @@ impl Kernel for FakeKernel {
             Ok(())
         })
     }
+
+    fn remove_table(&mut self, _: Family, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 fn saved(state: &State, family: Family) -> String {

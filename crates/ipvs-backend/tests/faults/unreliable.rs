@@ -166,4 +166,8 @@ impl<K: Kernel> Kernel for Unreliable<K> {
     ) -> io::Result<()> {
         self.run_one(|kernel| kernel.change_rules(family, input))
     }
+
+    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<bool> {
+        self.read(|kernel| kernel.remove_table(family, name))
+    }
 }
