@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use ipnet::IpNet;
-use ipvs_backend::rules::{InputPolicy, Masquerade, RuleConfig};
+use ipvs_backend::rules::{Detector, InputPolicy, Masquerade, RuleConfig};
 use ipvs_backend::{Binding, IpvsConfig, NodePlan};
 use proxy_core::{Event, Node};
 
@@ -33,6 +33,13 @@ pub(crate) struct NodeArgs {
     /// Default: the podCIDRs of this node's Node object.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     cluster_cidr: Vec<IpNet>,
+    /// Tell pods by the bridge they come through, in place of their networks.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cluster_cidr", "pod_interface_name_prefix"])]
+    pod_bridge_interface: Option<String>,
+    /// Tell pods by the beginning of the name of the interface they come through, in place of their
+    /// networks.
+    #[arg(long, value_name = "PREFIX", conflicts_with = "cluster_cidr")]
+    pod_interface_name_prefix: Option<String>,
     /// Leave IPVS services with addresses in these networks alone: they are somebody else's.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     ipvs_exclude_cidrs: Vec<IpNet>,
@@ -128,6 +135,14 @@ impl NodeArgs {
         Ok(FirstLook { reader, changes, node, facts, config })
     }
 
+    fn detector(&self, node: Option<&Node>) -> Detector {
+        match (&self.pod_bridge_interface, &self.pod_interface_name_prefix) {
+            (Some(bridge), _) => Detector::Interface(bridge.clone()),
+            (None, Some(prefix)) => Detector::Interface(format!("{prefix}+")),
+            (None, None) => detector(&self.cluster_cidr, node),
+        }
+    }
+
     fn config(&self, node: Option<&Node>, facts: &NodeFacts) -> IpvsConfig {
         let masquerade = if self.masquerade_all { Masquerade::All } else { Masquerade::OffCluster };
         IpvsConfig {
@@ -138,7 +153,7 @@ impl NodeArgs {
             },
             rules: RuleConfig {
                 masquerade,
-                detector: detector(&self.cluster_cidr, node),
+                detector: self.detector(node),
                 own_pods: detector(&[], node),
                 input_policy: self.input_policy.into(),
                 ..RuleConfig::default()

@@ -64,3 +64,23 @@ fn outside_clients_get_servers_of_the_node_or_no_answer_and_inside_clients_get_a
     let _daemon = world.daemon_on(2, &[]);
     world.check(&with, PEER_ON_ITS_NODE);
 }
+
+/// The daemon is told how pods come to the node, not from which networks.
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn pods_can_be_told_by_their_interfaces() {
+    let with = local("with", 62);
+    let by_prefix = ["--pod-interface-name-prefix", "pod"];
+    let world = World::serving_with(&by_prefix, &[(&with, &[HERE, THERE])]);
+    world.check(&with, WITH_A_SERVER_HERE);
+    drop(world);
+    let by_name = ["--pod-bridge-interface", "pod20"];
+    let world = World::serving_with(&by_name, &[(&with, &[HERE, THERE])]);
+    world.check(
+        &with,
+        "outside -> NodePort: here saw outside
+        pod     -> NodePort: here saw pod, there saw pod
+        pod     -> ClusterIP: here saw pod, there saw pod
+        outside -> ClusterIP: here saw gateway, there saw node",
+    );
+}
