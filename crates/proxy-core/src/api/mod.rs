@@ -48,6 +48,7 @@ pub use object::{
     HintName, Ingress, LoadBalancerStatus, Metadata, Node, NodeAddress, NodeSpec, NodeStatus,
     Service, ServicePort, ServiceSpec, ServiceStatus, SessionAffinityConfig, Taint,
 };
+pub use text::parse_duration;
 pub use tuning::ANNOTATION_PREFIX;
 
 use crate::{Rejection, Warning};

@@ -98,8 +98,10 @@ pub(super) fn never_a_host(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// A duration as Go writes it: `90s`, `1h30m`, `1.5h`, `0`. Never negative, at most 292 years.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// A duration as Go writes it, which is how Kubernetes writes it: `90s`, `1h30m`, `1.5h`, `0`. Never
+/// with a sign, at most 292 years; `None` for anything else. Fractions of a nanosecond are cut off.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -142,7 +144,8 @@ fn scaled(number: &str, unit: u128) -> Option<u128> {
     let digits = |text: &str| {
         if text.is_empty() { Some(0) } else { text.parse::<u128>().ok() }
     };
-    let fraction = &fraction[..fraction.len().min(12)];
+    // Digits beyond these are less than a nanosecond of an hour.
+    let fraction = &fraction[..fraction.len().min(15)];
     let scale = fraction.chars().fold(1_u128, |scale, _| scale * 10);
     let part = digits(fraction)?.checked_mul(unit)? / scale;
     digits(whole)?.checked_mul(unit)?.checked_add(part)
@@ -194,7 +197,7 @@ mod tests {
 
     #[track_caller]
     fn check_duration(text: &str, expected: Option<Duration>) {
-        assert_eq!(duration(text), expected, "{text:?}");
+        assert_eq!(parse_duration(text), expected, "{text:?}");
     }
 
     #[test]

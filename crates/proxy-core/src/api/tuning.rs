@@ -29,7 +29,7 @@ pub(super) fn tuning(metadata: &Metadata, names: &mut Interner, findings: &mut F
                 flags = Some(value);
                 Ok(())
             }
-            DRAIN_LIMIT => text::duration(value)
+            DRAIN_LIMIT => text::parse_duration(value)
                 .map(|limit| tuning.drain_limit = Some(limit))
                 .ok_or_else(|| "is no duration; write it as 90s, 5m or 1h30m".to_owned()),
             VIP => vip(value).map(|choice| tuning.vip = choice),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use proxy_core::api::parse_duration;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -15,18 +16,6 @@ pub(crate) struct GoDuration(i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a duration; write numbers with units (h, m, s, ms, us, ns), as 30s or 1h30m")]
 pub(crate) struct InvalidDuration;
-
-/// Units and their nanoseconds; a unit stands before those that it begins.
-const UNITS: [(&str, u64); 8] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("μs", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-];
 
 impl GoDuration {
     pub(crate) const ZERO: Self = Self(0);
@@ -50,49 +39,13 @@ impl FromStr for GoDuration {
 
     /// As Go's `time.ParseDuration`.
     fn from_str(text: &str) -> Result<Self, InvalidDuration> {
-        let (is_negative, mut rest) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        let (sign, magnitude) = match text.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, text.strip_prefix('+').unwrap_or(text)),
         };
-        if rest == "0" {
-            return Ok(Self::ZERO);
-        }
-        if rest.is_empty() {
-            return Err(InvalidDuration);
-        }
-        let mut sum = 0_u64;
-        while !rest.is_empty() {
-            let part;
-            (part, rest) = leading_part(rest).ok_or(InvalidDuration)?;
-            sum = sum.checked_add(part).ok_or(InvalidDuration)?;
-        }
-        let sum = i64::try_from(sum).map_err(|_| InvalidDuration)?;
-        Ok(Self(if is_negative { -sum } else { sum }))
+        let magnitude = parse_duration(magnitude).ok_or(InvalidDuration)?;
+        Ok(Self(sign * Self::new(magnitude).0))
     }
-}
-
-/// The nanoseconds of the number and unit that the text begins with, and the rest.
-fn leading_part(text: &str) -> Option<(u64, &str)> {
-    let digits =
-        |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (whole, mut rest) = text.split_at(digits(text));
-    let mut fraction = "";
-    if let Some(after) = rest.strip_prefix('.') {
-        (fraction, rest) = after.split_at(digits(after));
-    }
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let end = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
-    let (name, rest) = rest.split_at(end);
-    let (_, unit) = UNITS.iter().find(|(unit, _)| *unit == name)?;
-    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
-    // Digits beyond these are less than a nanosecond of an hour.
-    let fraction = &fraction[..fraction.len().min(15)];
-    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let part = fraction.parse::<u128>().unwrap_or(0) * u128::from(*unit) / scale;
-    let sum = whole.checked_mul(*unit)?.checked_add(u64::try_from(part).ok()?)?;
-    Some((sum, rest))
 }
 
 impl fmt::Display for GoDuration {
