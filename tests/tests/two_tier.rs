@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 
-use tests::lab::{Answer, Client, Cluster, Daemon, KernelState, Manifests, Server, Transport};
+use tests::lab::{
+    Answer, Client, Cluster, Daemon, KernelState, Manifests, Server, Transport, two_tier_state,
+};
 
 const BACKEND: [&str; 2] = ["10.96.0.100:3000", "[fd00:96::100]:3000"];
 
@@ -13,37 +15,7 @@ fn the_kernel_holds_exactly_what_the_manifests_ask_for() {
     let cluster = Cluster::new(1);
     let manifests = Manifests::two_tier();
     let _daemon = Daemon::start(cluster.node(1), manifests.path());
-    let expected = KernelState {
-        services: lines(
-            "-A -t 10.96.0.100:3000 -s rr
-            -A -t 10.96.0.80:80 -s rr
-            -A -t [fd00:96::100]:3000 -s rr
-            -A -u 10.96.0.100:3000 -s rr
-            -A -u [fd00:96::100]:3000 -s rr
-            -a -t 10.96.0.100:3000 -r 10.244.2.10:8080 -m -w 1
-            -a -t 10.96.0.80:80 -r 10.244.1.20:8080 -m -w 1
-            -a -t [fd00:96::100]:3000 -r [fd00:244:2::10]:8080 -m -w 1
-            -a -u 10.96.0.100:3000 -r 10.244.2.10:8080 -m -w 1
-            -a -u [fd00:96::100]:3000 -r [fd00:244:2::10]:8080 -m -w 1",
-        ),
-        members: lines(
-            "add KUBE-6-CLUSTER-IP fd00:96::100,tcp:3000
-            add KUBE-6-CLUSTER-IP fd00:96::100,udp:3000
-            add KUBE-6-IPVS-IPS fd00:96::100
-            add KUBE-CLUSTER-IP 10.96.0.100,tcp:3000
-            add KUBE-CLUSTER-IP 10.96.0.100,udp:3000
-            add KUBE-CLUSTER-IP 10.96.0.80,tcp:80
-            add KUBE-IPVS-IPS 10.96.0.100
-            add KUBE-IPVS-IPS 10.96.0.80
-            add KUBE-LOOP-BACK 10.244.1.20,tcp:8080,10.244.1.20",
-        ),
-        routes: lines(
-            "local 10.96.0.100 dev lo scope host src 192.168.50.11
-            local 10.96.0.80 dev lo scope host src 192.168.50.11
-            local fd00:96::100 dev lo src fd00:50::11 metric 512 pref medium",
-        ),
-    };
-    assert_eq!(KernelState::of(&cluster.node(1).namespace), expected);
+    assert_eq!(KernelState::of(&cluster.node(1).namespace), two_tier_state());
 }
 
 #[test]
@@ -70,10 +42,4 @@ fn every_client_reaches_the_backend_and_is_seen_as_who_it_is_or_as_the_node() {
             }
         }
     }
-}
-
-fn lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<_> = text.lines().map(|line| line.trim().to_owned()).collect();
-    lines.sort_unstable();
-    lines
 }

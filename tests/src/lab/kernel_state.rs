@@ -114,7 +114,8 @@ pub(super) fn iptables_flavour() -> &'static str {
     })
 }
 
-fn sorted(text: &str) -> Vec<String> {
+/// Lines without indentation.
+pub(super) fn sorted(text: &str) -> Vec<String> {
     let mut lines: Vec<_> = text.lines().map(|line| line.trim().to_owned()).collect();
     lines.sort_unstable();
     lines

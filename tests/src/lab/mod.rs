@@ -15,6 +15,7 @@ mod patience;
 mod sctp;
 mod server;
 mod strangers;
+mod two_tier;
 
 pub use application::{Application, Endpoint};
 pub use client::{Answer, Client, Refusal, Stream, Tally, Transport, ask_over};
@@ -28,3 +29,4 @@ pub use namespace::{Namespace, feed, run};
 pub use patience::wait_until;
 pub use server::Server;
 pub use strangers::{assert_strangers_untouched, plant_strangers};
+pub use two_tier::two_tier_state;
