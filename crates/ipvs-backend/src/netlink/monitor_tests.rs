@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::netlink::test_support::hex;
+use crate::netlink::test_support::{damaged, hex};
 
 /// ip address add 192.168.10.5/24 dev eth0
 const NEW_ADDRESS: &str = "50000000140000002dd4056bd0020000021880000200000008000100c0a80a0508000200c0a80a050900\
@@ -176,16 +176,8 @@ proptest! {
 
     #[test]
     fn damaged_announcements_are_read(
-        message in prop::sample::select(vec![NEW_ADDRESS, NEW_ROUTE, GONE_ROUTE_IPV6, NEW_DUMMY, GONE_RULE]),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        cut: prop::sample::Index,
+        bytes in damaged([NEW_ADDRESS, NEW_ROUTE, GONE_ROUTE_IPV6, NEW_DUMMY, GONE_RULE].map(hex)),
     ) {
-        let mut bytes = hex(message);
-        for (at, value) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        bytes.truncate(cut.index(bytes.len() + 1));
         for source in [&NETWORK, &RULES] {
             prop_assert!(heard(source, Ok(()), &bytes).is_ok());
         }

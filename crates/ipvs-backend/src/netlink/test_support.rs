@@ -1,4 +1,8 @@
-//! What codec tests share: bytes as text, and a comparison that forgives what is free.
+//! What codec tests share: bytes as text, bytes that were damaged, and a
+//! comparison that forgives what is free.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
 use super::attribute::Attributes;
 
@@ -22,5 +26,18 @@ pub(super) fn is_within(ours: &[u8], theirs: &[u8]) -> bool {
             let nested = our.nested().next().is_some();
             our.payload == their.payload || nested && is_within(our.payload, their.payload)
         })
+    })
+}
+
+/// One of `messages` with some bytes changed and an end cut off.
+pub(super) fn damaged<const N: usize>(messages: [Vec<u8>; N]) -> impl Strategy<Value = Vec<u8>> {
+    let damage = prop::collection::vec((any::<Index>(), any::<u8>()), 1..8);
+    (select(messages.to_vec()), damage, any::<Index>()).prop_map(|(mut bytes, damage, cut)| {
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        bytes.truncate(cut.index(bytes.len() + 1));
+        bytes
     })
 }

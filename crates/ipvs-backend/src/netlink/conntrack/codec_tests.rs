@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::netlink::test_support::{is_within, payload};
+use crate::netlink::test_support::{damaged, is_within, payload};
 
 /// conntrack -D -p udp -s 10.0.0.1 -d 10.96.0.10 --sport 1111 --dport 53
 const DELETE: &str = "b000000002010500dad3056b00000000020000003400018014000180080001000a000001080002000a60000a\
@@ -187,16 +187,8 @@ proptest! {
 
     #[test]
     fn damaged_flows_are_read(
-        message in prop::sample::select(vec![TRANSLATED, TRANSLATED_V6, IN_ORIGINAL_ZONE, TCP]),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        cut: prop::sample::Index,
+        bytes in damaged([TRANSLATED, TRANSLATED_V6, IN_ORIGINAL_ZONE, TCP].map(payload)),
     ) {
-        let mut bytes = payload(message);
-        for (at, value) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        bytes.truncate(cut.index(bytes.len() + 1));
         let _ = parse_flow(&bytes);
     }
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::listing::{Listing, parse_member};
 use super::super::{Network, SetState};
 use super::*;
-use crate::netlink::test_support::{is_within, payload};
+use crate::netlink::test_support::{damaged, is_within, payload};
 
 /// ipset create N hash:ip,port,net family inet6 hashsize 2048 maxelem 70000 skbinfo
 const CREATE_NET: &str = "680000000206050655cc056b00000000020000000500010007000000060002004e0000001500030068617368\
@@ -246,16 +246,8 @@ proptest! {
 
     #[test]
     fn damaged_listings_are_read(
-        message in prop::sample::select(vec![LIST_NET, LIST_BITMAP, LIST_IP]),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        cut: prop::sample::Index,
+        bytes in damaged([LIST_NET, LIST_BITMAP, LIST_IP].map(payload)),
     ) {
-        let mut bytes = payload(message);
-        for (at, value) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        bytes.truncate(cut.index(bytes.len() + 1));
         Listing::default().push(&bytes);
     }
 }

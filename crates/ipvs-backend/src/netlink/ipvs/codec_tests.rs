@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::netlink::test_support::{is_within, payload};
+use crate::netlink::test_support::{damaged, is_within, payload};
 
 /// ipvsadm -A -t 10.96.0.1:443 -s mh -b mh-port,mh-fallback -p 10800 -M 255.255.255.0
 const ADD_PERSISTENT: &str = "680000001c0005004fcc056bcd03c07b01010000540001800600010002000000060002000600000014000300\
@@ -288,16 +288,8 @@ proptest! {
 
     #[test]
     fn damaged_messages_are_read(
-        message in prop::sample::select(vec![SERVICE_PERSISTENT, DESTINATION_TUNNEL, CONFIG, INFO]),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        cut: prop::sample::Index,
+        bytes in damaged([SERVICE_PERSISTENT, DESTINATION_TUNNEL, CONFIG, INFO].map(payload)),
     ) {
-        let mut bytes = payload(message);
-        for (at, value) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        bytes.truncate(cut.index(bytes.len() + 1));
         let _ = (parse_service(&bytes), parse_destination(&bytes, Family::Ipv4));
         let _ = (parse_config(&bytes), parse_info(&bytes));
     }

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::netlink::test_support::{is_within, payload};
+use crate::netlink::test_support::{damaged, is_within, payload};
 
 /// ip route prepend local 10.96.0.1 dev lo table local src 192.168.10.5 proto 200
 const PREPEND: &str = "340000001800050457cc056b0000000002200000ffc8fe0200000000080001000a60000108000700c0a80a05\
@@ -165,16 +165,8 @@ proptest! {
 
     #[test]
     fn damaged_messages_are_read(
-        message in prop::sample::select(vec![ROUTE, ROUTE_IPV6, ADDRESS, ADDRESS_IPV6, LINK]),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        cut: prop::sample::Index,
+        bytes in damaged([ROUTE, ROUTE_IPV6, ADDRESS, ADDRESS_IPV6, LINK].map(payload)),
     ) {
-        let mut bytes = payload(message);
-        for (at, value) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        bytes.truncate(cut.index(bytes.len() + 1));
         let _ = (parse_route(&bytes, OURS), parse_address(&bytes), parse_link(&bytes));
     }
 }
