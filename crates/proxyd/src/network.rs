@@ -88,8 +88,7 @@ pub(crate) fn take_in(
         if facts.set_held(held) {
             say_node_ips(facts);
         }
-        reconciler.handle(Event::NodePortAddresses(facts.node_port_addresses()), now);
-        reconciler.backend_mut().follow_network(facts.node_ips());
+        hand_on(facts, reconciler, now);
     }
     reconciler.request_maintenance(now);
 }
@@ -106,10 +105,15 @@ pub(crate) fn note_node(
         && facts.set_node(node.clone())
     {
         say_node_ips(facts);
-        reconciler.handle(Event::NodePortAddresses(facts.node_port_addresses()), now);
-        reconciler.backend_mut().follow_network(facts.node_ips());
+        hand_on(facts, reconciler, now);
         reconciler.request_maintenance(now);
     }
+}
+
+/// Tells the model and the backend the addresses that follow from what is known of this node.
+fn hand_on(facts: &NodeFacts, reconciler: &mut Reconciler<impl Networked>, now: Instant) {
+    reconciler.handle(Event::NodePortAddresses(facts.node_port_addresses()), now);
+    reconciler.backend_mut().follow_network(facts.node_ips());
 }
 
 fn say_node_ips(facts: &NodeFacts) {
