@@ -93,6 +93,17 @@ fn health(client: &Namespace, node: &Node) -> [[u16; 2]; 2] {
     })
 }
 
+/// A node that serves [`web`] with one endpoint of its own, and says so.
+fn one_node() -> (Cluster, Manifests, Daemon) {
+    let cluster = Cluster::new(1);
+    let node = cluster.node(1);
+    let manifests = Manifests::of_nodes();
+    manifests.write("web.yaml", &web().objects(&[LOCAL]));
+    let daemon = Daemon::start(node, manifests.path());
+    soon_checks(&cluster.client, node, &[Ok((200, 1)); 2]);
+    (cluster, manifests, daemon)
+}
+
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
 fn a_load_balancer_learns_which_nodes_have_endpoints() {
@@ -181,12 +192,8 @@ fn a_port_that_is_taken_is_told_once_and_answered_when_it_is_free() {
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
 fn a_node_that_is_about_to_be_deleted_gets_no_traffic_and_goes_on_serving() {
-    let cluster = Cluster::new(1);
+    let (cluster, manifests, _daemon) = one_node();
     let (client, node) = (&cluster.client, cluster.node(1));
-    let manifests = Manifests::of_nodes();
-    manifests.write("web.yaml", &web().objects(&[LOCAL]));
-    let _daemon = Daemon::start(node, manifests.path());
-    soon_checks(client, node, &[Ok((200, 1)); 2]);
     assert_eq!(health(client, node), [[200, 200]; 2]);
     let tainted = |key: &str| {
         let taint = format!("spec:\n      taints: [{{key: {key}, effect: NoSchedule}}]\n");
@@ -209,12 +216,8 @@ fn a_node_that_is_about_to_be_deleted_gets_no_traffic_and_goes_on_serving() {
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
 fn clients_that_are_slow_idle_or_endless_keep_nobody_from_being_answered() {
-    let cluster = Cluster::new(1);
+    let (cluster, _manifests, _daemon) = one_node();
     let (client, node) = (&cluster.client, cluster.node(1));
-    let manifests = Manifests::of_nodes();
-    manifests.write("web.yaml", &web().objects(&[LOCAL]));
-    let _daemon = Daemon::start(node, manifests.path());
-    soon_checks(client, node, &[Ok((200, 1)); 2]);
     for port in [HEALTHZ, CHECK] {
         let target: SocketAddr = (node.ipv4(), port).into();
         let _idle: Vec<_> = (0..200).map(|_| connect(client, target).unwrap()).collect();

@@ -8,8 +8,8 @@ mod nftables {
     use proxy_core::Backend as _;
     use rustix::process::Signal;
     use tests::lab::{
-        Application, Client, Cluster, Daemon, Endpoint, KernelState, Manifests, Namespace, Server,
-        Transport, feed, packet_filter, run,
+        Application, Client, Cluster, Daemon, Endpoint, KernelState, Manifests, Namespace, Pod,
+        Server, Transport, feed, packet_filter, run,
     };
 
     /// What kube-proxy's mode for `nf_tables` leaves, as far as it harms: a Service of its own
@@ -40,6 +40,27 @@ mod nftables {
         }
         ";
 
+    /// One node, a pod of its that serves, and what the node is to read.
+    struct Stage {
+        web: Application,
+        manifests: Manifests,
+        _server: Server,
+        pod: Pod,
+        cluster: Cluster,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let web = Application::web();
+            let cluster = Cluster::new(1);
+            let pod = cluster.node(1).pod("pod", 10);
+            let server = Server::start(&pod.namespace, &pod.name, 8080);
+            let manifests = Manifests::of_nodes();
+            manifests.write("web.yaml", &web.objects(&[Endpoint::from(&pod)]));
+            Self { web, manifests, _server: server, pod, cluster }
+        }
+    }
+
     fn tables() -> Vec<String> {
         let listed = run("nft", &["list", "tables"]);
         let ours = |line: &&str| line.ends_with(" kube-proxy") || line.ends_with(" strangers");
@@ -49,13 +70,8 @@ mod nftables {
     #[test]
     #[ignore = "needs root and a kernel with ip_vs and nf_tables"]
     fn tables_that_kube_proxy_left_are_removed_and_its_services_are_served() {
-        let web = Application::web();
-        let cluster = Cluster::new(1);
+        let Stage { web, cluster, pod, manifests, _server } = Stage::new();
         let node = cluster.node(1);
-        let pod = node.pod("pod", 10);
-        let _server = Server::start(&pod.namespace, &pod.name, 8080);
-        let manifests = Manifests::of_nodes();
-        manifests.write("web.yaml", &web.objects(&[Endpoint::from(&pod)]));
         let client = Client::in_namespace(&cluster.client);
         let leave = || {
             node.namespace.enter(|| {
@@ -93,13 +109,8 @@ mod nftables {
     #[test]
     #[ignore = "needs root and a kernel with ip_vs and nf_tables"]
     fn services_work_a_restart_changes_nothing_and_cleanup_leaves_nothing() {
-        let web = Application::web();
-        let cluster = Cluster::new(1);
+        let Stage { web, cluster, pod, manifests, _server } = Stage::new();
         let node = cluster.node(1);
-        let pod = node.pod("pod", 10);
-        let _server = Server::start(&pod.namespace, &pod.name, 8080);
-        let manifests = Manifests::of_nodes();
-        manifests.write("web.yaml", &web.objects(&[Endpoint::from(&pod)]));
         let daemon = Daemon::start(node, manifests.path());
 
         let saved = node.namespace.enter(|| run("iptables-nft-save", &["-t", "nat"]));
