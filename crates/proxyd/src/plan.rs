@@ -13,8 +13,10 @@ use crate::node_args::NodeArgs;
 
 /// Show what `run` would change in this node's kernel now, and change nothing.
 ///
-/// One line for each object, in the order in which it would be done: + created, ~ changed,
-/// - removed. Exit status 0 when nothing would be changed, 2 when something would.
+/// One line for each object, in the order in which it would be done, with + if it is created, ~ if
+/// changed and - if removed. What other modes of kube-proxy left goes last and is not listed.
+///
+/// Exit status 0 when nothing would be changed, 2 when something would.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  proxyd plan --manifests /etc/proxyd/manifests --node-name $(hostname)"
