@@ -1,7 +1,7 @@
 //! Rules that other modes and versions of kube-proxy leave behind, and we do not have. Some of them
 //! reject what we serve. Pure text.
 
-use std::fmt::Write as _;
+use super::removal::write_removal;
 
 /// Chains by table and name. In `filter`, `KUBE-SERVICES` is the iptables mode's, with its stale
 /// rejections; in `nat` it is ours. `KUBE-FIREWALL` in `filter` is the kubelet's.
@@ -33,22 +33,13 @@ pub fn legacy_removal_input(saved: &str) -> Option<String> {
     let mut input = String::new();
     for table in tables(saved) {
         let chains: Vec<_> = table.chains().filter(|chain| table.is_legacy(chain)).collect();
-        let mut lines = String::new();
-        for (chain, target, rule) in table.rules() {
-            let is_way_in = chains.contains(&target) || rule.ends_with(JUMP);
-            if is_way_in && !chains.contains(&chain) {
-                let _ = writeln!(lines, "{}", rule.replacen("-A", "-D", 1));
-            }
-        }
-        // All are emptied before any goes, since they jump into each other.
-        for verb in ["-F", "-X"] {
-            for chain in &chains {
-                let _ = writeln!(lines, "{verb} {chain}");
-            }
-        }
-        if !lines.is_empty() {
-            let _ = write!(input, "*{}\n{lines}COMMIT\n", table.name);
-        }
+        let is_way_in = |target: &str, rule: &str| chains.contains(&target) || rule.ends_with(JUMP);
+        let ways_in: Vec<_> = table
+            .rules()
+            .filter(|(chain, target, rule)| is_way_in(target, rule) && !chains.contains(chain))
+            .map(|(_, _, rule)| rule)
+            .collect();
+        write_removal(&mut input, table.name, &ways_in, &chains);
     }
     (!input.is_empty()).then_some(input)
 }

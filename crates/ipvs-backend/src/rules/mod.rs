@@ -4,6 +4,7 @@
 
 mod config;
 mod legacy;
+mod removal;
 mod render;
 mod saved;
 mod static_rules;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use super::removal::write_removal;
 use super::{Chain, Jump, Place, Rules, Table, render};
 
 /// Something of ours that a saved rule set does not show as it should be.
@@ -62,25 +63,15 @@ pub fn removal_input(rules: &Rules, saved: &str) -> Option<String> {
     let saved = Saved::parse(saved);
     let mut input = String::new();
     for table in Table::ALL {
-        let mut lines = String::new();
-        for jump in rules.jumps.iter().filter(|jump| jump.table == table && saved.has_jump(jump)) {
-            let append = render(jump.from, &jump.rule);
-            let _ = writeln!(lines, "{}", append.replacen("-A", "-D", 1));
-        }
+        let jumps = rules.jumps.iter().filter(|jump| jump.table == table && saved.has_jump(jump));
+        let jumps: Vec<_> = jumps.map(|jump| render(jump.from, &jump.rule)).collect();
         let chains: Vec<_> = rules
             .chains
             .iter()
             .filter(|chain| chain.table == table && saved.has_chain(chain))
+            .map(|chain| chain.name)
             .collect();
-        // All are emptied before any goes, since they jump into each other.
-        for verb in ["-F", "-X"] {
-            for chain in &chains {
-                let _ = writeln!(lines, "{verb} {}", chain.name);
-            }
-        }
-        if !lines.is_empty() {
-            let _ = write!(input, "*{}\n{lines}COMMIT\n", table.name());
-        }
+        write_removal(&mut input, table.name(), &jumps, &chains);
     }
     (!input.is_empty()).then_some(input)
 }
