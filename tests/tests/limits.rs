@@ -130,7 +130,7 @@ fn a_set_that_gets_full_is_told_by_name_and_mended() {
             .objects(&[REMOTE])
     };
     manifests.write("first.yaml", &one(1));
-    let period = ["--sync-period", "3"];
+    let period = ["--ipvs-sync-period", "3s"];
     let daemon = Daemon::spawn(&node.namespace, &node.name, manifests.path(), &period);
     daemon.wait_for_log("synced everything");
     let listed = node.namespace.enter(|| heading("KUBE-CLUSTER-IP"));

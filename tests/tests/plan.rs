@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tests::lab::{Cluster, Daemon, Manifests, Namespace, proxyd};
 
 fn plan(namespace: &Namespace, manifests: &Path) -> Output {
-    let node = ["--node-name", "node-1", "--manifests"];
+    let node = ["--detect-local-mode=NodeCIDR", "--node-name", "node-1", "--manifests"];
     Command::new("ip")
         .args(["netns", "exec", namespace.name()])
         .arg(proxyd())

@@ -35,32 +35,34 @@ pub fn ensure() -> Result<Vec<&'static str>, BackendError> {
     let release = read(Path::new("/proc/sys/kernel/osrelease")).unwrap_or_default();
     let reuse_mode = needs_reuse_mode(&release).then_some(REUSE_MODE);
     let mut changed = Vec::new();
-    for setting in SETTINGS.into_iter().chain(reuse_mode) {
-        if ensure_one(&setting)? {
-            changed.push(setting.name);
+    for Setting { name, value } in SETTINGS.into_iter().chain(reuse_mode) {
+        if set(name, value)?.is_some() {
+            changed.push(name);
         }
     }
     Ok(changed)
 }
 
-fn ensure_one(setting: &Setting) -> Result<bool, BackendError> {
-    let path = PathBuf::from("/proc/sys").join(setting.name.replace('.', "/"));
-    let attempt = |verb: &str| {
-        format!(
-            "{verb} sysctl {} (it must be {}: set it on the host, or give the process a writable \
-             /proc/sys)",
-            setting.name, setting.value
-        )
-    };
+/// Makes one setting, named with dots, what it must be. Returns what it was, if that was something
+/// else; what is right already is not written, so that `/proc/sys` need not be writable then.
+///
+/// # Errors
+/// When it cannot be read or written, with its name and the remedy.
+pub fn set(name: &str, value: &str) -> Result<Option<String>, BackendError> {
+    let path = PathBuf::from("/proc/sys").join(name.replace('.', "/"));
     let failed = |verb: &str| {
-        let attempt = attempt(verb);
+        let attempt = format!(
+            "{verb} sysctl {name} (it must be {value}: set it on the host, or give the process a \
+             writable /proc/sys)"
+        );
         move |source| BackendError::Io { attempt, source }
     };
-    if read(&path).map_err(failed("read"))? == setting.value {
-        return Ok(false);
+    let before = read(&path).map_err(failed("read"))?;
+    if before == value {
+        return Ok(None);
     }
-    fs::write(&path, setting.value).map_err(failed("write"))?;
-    Ok(true)
+    fs::write(&path, value).map_err(failed("write"))?;
+    Ok(Some(before))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

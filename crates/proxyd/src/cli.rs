@@ -1,5 +1,7 @@
 //! The command line: what it says is parsed into types once, here.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -7,6 +9,8 @@ use clap::{Parser, Subcommand};
 use crate::{cleanup, config, plan, resolve, run};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
+///
+/// With kube-proxy's flags and no command it runs, as `proxyd run` with them.
 #[derive(Debug, Parser)]
 #[command(name = "proxyd", version, max_term_width = 100)]
 struct Cli {
@@ -28,7 +32,7 @@ enum Command {
 /// # Errors
 /// When it cannot be done, with the remedy.
 pub fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+    match Cli::parse_from(with_command(std::env::args_os().collect())).command {
         Command::Run(args) => run::run(&args)?,
         Command::Resolve(args) => resolve::run(&args)?,
         Command::Cleanup(args) => cleanup::run(&args)?,
@@ -36,4 +40,49 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Config(args) => return config::run(&args),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The arguments with the command that a kube-proxy's leave out: its image and command line stay
+/// what they are in a DaemonSet when the program is another.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let program = arguments.first().map(Path::new).and_then(Path::file_name);
+    let is_kube_proxy = program.is_some_and(|name| name == "kube-proxy");
+    let first = arguments.get(1).and_then(|argument| argument.to_str()).unwrap_or_default();
+    let is_about_proxyd = matches!(first, "-h" | "--help" | "-V" | "--version");
+    if is_kube_proxy || (first.starts_with('-') && !is_about_proxyd) {
+        arguments.insert(1, "run".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_has_no_contradictions() {
+        Cli::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        let arguments = with_command(line.split(' ').map(OsString::from).collect());
+        assert_eq!(arguments.join(" ".as_ref()), OsString::from(expected));
+    }
+
+    #[test]
+    fn flags_without_a_command_run() {
+        check("proxyd --config f --v=2", "proxyd run --config f --v=2");
+        check("proxyd -v 2", "proxyd run -v 2");
+        check("proxyd --version=raw", "proxyd run --version=raw");
+        check("/usr/local/bin/kube-proxy --config=f", "/usr/local/bin/kube-proxy run --config=f");
+        check("kube-proxy --version", "kube-proxy run --version");
+        check("kube-proxy", "kube-proxy run");
+        check("proxyd", "proxyd");
+        check("proxyd --help", "proxyd --help");
+        check("proxyd --version", "proxyd --version");
+        check("proxyd plan --manifests d", "proxyd plan --manifests d");
+    }
 }

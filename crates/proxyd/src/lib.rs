@@ -4,10 +4,12 @@
 
 mod cleanup;
 pub mod cli;
+mod cluster;
 pub mod config;
 mod driver;
 mod health;
 mod journal;
+mod kernel_settings;
 mod logging;
 mod manifest;
 mod network;
@@ -16,3 +18,4 @@ mod node_facts;
 mod plan;
 mod resolve;
 mod run;
+mod source;

@@ -1,165 +1,170 @@
 //! What every command about this node is told, and what it finds out first.
 
+use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use ipnet::IpNet;
-use ipvs_backend::rules::{Detector, InputPolicy, Masquerade, RuleConfig};
-use ipvs_backend::{Binding, IpvsConfig, NodePlan};
-use proxy_core::{Event, Node};
+use ipvs_backend::IpvsConfig;
+use ipvs_backend::rules::Detector;
+use proxy_core::{Event, Model, Node, SchedulerFlags};
 
-use crate::config::NodePortAddresses;
-use crate::manifest::{Changes, Reader};
+use crate::cluster::{Cluster, FirstNode};
+use crate::config::{self, Configuration, DetectLocal, KubeProxyFlags, Mode, Settings};
+use crate::manifest::Reader;
 use crate::network::held_addresses;
-use crate::node_facts::{NodeFacts, detector};
-use crate::resolve::node_ip;
+use crate::node_facts::{NodeFacts, pod_networks};
+use crate::source::{Changes, Object, Parser, Problem};
 
+/// kube-proxy's flags, and proxyd's own.
 #[derive(Debug, Args)]
 pub(crate) struct NodeArgs {
-    /// Directory with the manifests.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) manifests: PathBuf,
-    /// Name of this node, as endpoints and the Node object spell it.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) node_name: String,
-    /// Source address of the node's own connections to Services, one a family. Default: the
-    /// Node object's address that an interface has, else an interface's.
-    #[arg(long = "node-ip", value_name = "IP", value_parser = node_ip)]
-    node_ips: Vec<IpAddr>,
-    /// Networks of the pods, one a family; clients from elsewhere reach cluster IPs masqueraded.
-    /// Default: the podCIDRs of this node's Node object.
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    cluster_cidr: Vec<IpNet>,
-    /// Tell pods by the bridge they come through, in place of their networks.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["cluster_cidr", "pod_interface_name_prefix"])]
-    pod_bridge_interface: Option<String>,
-    /// Tell pods by the beginning of the name of the interface they come through, in place of their
-    /// networks.
-    #[arg(long, value_name = "PREFIX", conflicts_with = "cluster_cidr")]
-    pod_interface_name_prefix: Option<String>,
-    /// Leave IPVS services with addresses in these networks alone: they are somebody else's.
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    ipvs_exclude_cidrs: Vec<IpNet>,
-    /// How the addresses of Services are made local to this node: by local routes, or as addresses
-    /// on kube-ipvs0, as kube-proxy does.
-    #[arg(long, value_enum, default_value_t = BindingArg::Route)]
-    binding: BindingArg,
-    /// Serve node ports on addresses in these networks only, or on the node's `primary` address of
-    /// each family. Default: on every address other hosts can reach.
-    #[arg(long, value_name = "CIDRS|primary", value_parser = node_ports)]
-    nodeport_addresses: Option<NodePortAddresses>,
-    /// On a node whose INPUT policy is DROP: accept what is for Services all the same, unless a
-    /// rule of the node's decides, or leave that to the node's rules.
-    #[arg(long, value_enum, default_value_t = InputPolicyArg::Accept)]
-    input_policy: InputPolicyArg,
-    /// Masquerade every connection to a cluster IP.
-    #[arg(long)]
-    masquerade_all: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum InputPolicyArg {
-    Accept,
-    Respect,
-}
-
-impl From<InputPolicyArg> for InputPolicy {
-    fn from(policy: InputPolicyArg) -> Self {
-        match policy {
-            InputPolicyArg::Accept => Self::Accept,
-            InputPolicyArg::Respect => Self::Respect,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum BindingArg {
-    Route,
-    Address,
-}
-
-impl From<BindingArg> for Binding {
-    fn from(binding: BindingArg) -> Self {
-        match binding {
-            BindingArg::Route => Self::Route,
-            BindingArg::Address => Self::Address,
-        }
-    }
-}
-
-/// Reads `primary`, or networks with commas between.
-fn node_ports(text: &str) -> Result<NodePortAddresses, String> {
-    if text == "primary" {
-        return Ok(NodePortAddresses::Primary);
-    }
-    let network = |word: &str| {
-        let word = word.trim();
-        word.parse().map_err(|_| {
-            format!("{word:?} is no network; use `primary`, or networks such as 192.0.2.0/24")
-        })
-    };
-    text.split(',').map(network).collect::<Result<_, _>>().map(NodePortAddresses::Cidrs)
+    #[command(flatten)]
+    pub(crate) flags: KubeProxyFlags,
 }
 
 /// What there is before anything is done.
 pub(crate) struct FirstLook {
-    /// Has read the manifests once.
-    pub(crate) reader: Reader,
-    /// What it found.
-    pub(crate) changes: Changes,
+    /// Name of this node.
+    pub(crate) node_name: String,
     /// This node's own object, if there is one.
     pub(crate) node: Option<Arc<Node>>,
     /// What is known of this node.
     pub(crate) facts: NodeFacts,
     /// What the backend is told.
     pub(crate) config: IpvsConfig,
+    /// Knows this node's name, and nothing else yet.
+    pub(crate) model: Model,
+    /// Where objects come from.
+    pub(crate) source: Source,
+}
+
+/// Where Services, EndpointSlices and Nodes come from.
+pub(crate) enum Source {
+    /// A directory, and what was in it.
+    Manifests { reader: Box<Reader>, first: Changes },
+    /// An API server.
+    Cluster { cluster: Box<Cluster>, parser: Parser },
 }
 
 impl NodeArgs {
-    /// Reads the manifests and the addresses of interfaces.
+    /// What flags and the configuration file come to.
+    ///
+    /// # Errors
+    /// When they cannot be used. All errors were told on standard error by then.
+    pub(crate) fn configuration(&self) -> anyhow::Result<Configuration> {
+        let configuration = config::load(&self.flags);
+        let errors = configuration.errors();
+        if errors != 0 {
+            configuration.problems().iter().for_each(|problem| eprintln!("proxyd: {problem}"));
+            bail!("the configuration cannot be used ({errors} errors); see above");
+        }
+        Ok(configuration)
+    }
+
+    /// Looks at this node, for a command that only looks: warnings go to standard error.
+    ///
+    /// # Errors
+    /// The configuration cannot be used, or the node's object or addresses cannot be read.
     pub(crate) fn look(&self) -> anyhow::Result<FirstLook> {
-        let mut reader = Reader::new(&self.manifests);
-        let changes = reader.read();
-        let node = changes.events.iter().find_map(|event| match event {
-            Event::Node(node) if *node.name == *self.node_name => Some(node.clone()),
-            _ => None,
-        });
+        let configuration = self.configuration()?;
+        configuration.problems().iter().for_each(|problem| eprintln!("proxyd: {problem}"));
+        FirstLook::new(configuration.settings().context("it has no errors")?)
+    }
+}
+
+impl FirstLook {
+    /// Reads this node's Node and the addresses of interfaces.
+    ///
+    /// # Errors
+    /// They cannot be read, or the configuration does not say that IPVS is to serve.
+    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+        if settings.mode != Mode::Ipvs {
+            bail!(
+                "the configuration does not say mode: ipvs, and proxyd will not change a node's \
+                 mode unasked: say so, or give --any-mode"
+            );
+        }
+        let node_name = match &settings.node_name {
+            Some(name) => name.clone(),
+            None => host_name()?,
+        };
+        let mut parser = Parser::new(settings.external_ips);
+        let (source, node) = match &settings.manifests {
+            Some(directory) => {
+                let mut reader = Box::new(Reader::new(directory, parser));
+                let first = reader.read();
+                let node = first.events.iter().find_map(|event| match event {
+                    Event::Node(node) if *node.name == *node_name => Some(Arc::clone(node)),
+                    _ => None,
+                });
+                (Source::Manifests { reader, first }, node)
+            }
+            None => {
+                let cluster = Box::new(Cluster::new(settings, &node_name)?);
+                let wanted = match settings.detect_local {
+                    DetectLocal::NodeCidr => FirstNode::PodCidrs,
+                    _ => FirstNode::Addresses,
+                };
+                let node = cluster.first_node(wanted)?;
+                let node = node.and_then(|node| parser.parse(Object::Node(node)).1.into_node());
+                (Source::Cluster { cluster, parser }, node)
+            }
+        };
         let held = held_addresses().context("read the addresses of interfaces")?;
-        let node_ports = self.nodeport_addresses.clone().unwrap_or_default();
-        let facts =
-            NodeFacts::new(self.node_ips.clone(), node.clone(), held).with_node_ports(node_ports);
-        let config = self.config(node.as_deref(), &facts);
-        Ok(FirstLook { reader, changes, node, facts, config })
+        let facts = NodeFacts::new(node_ips(settings), node.clone(), held)
+            .with_node_ports(settings.node_ports.clone());
+        let own_pods = pod_networks(node.as_deref());
+        let detector = detector(&settings.detect_local, &own_pods);
+        let config = settings.ipvs_config(facts.node_ips(), detector, own_pods);
+        let flags = SchedulerFlags::default();
+        let model = Model::new(node_name.as_str()).with_scheduler(settings.scheduler, flags);
+        Ok(Self { node_name, node, facts, config, model, source })
     }
+}
 
-    fn detector(&self, node: Option<&Node>) -> Detector {
-        match (&self.pod_bridge_interface, &self.pod_interface_name_prefix) {
-            (Some(bridge), _) => Detector::Interface(bridge.clone()),
-            (None, Some(prefix)) => Detector::Interface(format!("{prefix}+")),
-            (None, None) => detector(&self.cluster_cidr, node),
-        }
+impl Source {
+    /// Everything there is now, and what is wrong with it.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub(crate) fn read(self) -> anyhow::Result<(Vec<Event>, Vec<Problem>)> {
+        let Changes { events, problems, .. } = match self {
+            Self::Manifests { first, .. } => first,
+            Self::Cluster { cluster, parser } => cluster.read(parser)?,
+        };
+        Ok((events, problems))
     }
+}
 
-    fn config(&self, node: Option<&Node>, facts: &NodeFacts) -> IpvsConfig {
-        let masquerade = if self.masquerade_all { Masquerade::All } else { Masquerade::OffCluster };
-        IpvsConfig {
-            node: NodePlan {
-                ips: facts.node_ips(),
-                binding: self.binding.into(),
-                ..NodePlan::default()
-            },
-            rules: RuleConfig {
-                masquerade,
-                detector: self.detector(node),
-                own_pods: detector(&[], node),
-                input_policy: self.input_policy.into(),
-                ..RuleConfig::default()
-            },
-            excluded: self.ipvs_exclude_cidrs.clone(),
-            ..IpvsConfig::default()
-        }
+fn host_name() -> anyhow::Result<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").context("read the host's name")?;
+    let name = name.trim().to_lowercase();
+    if name.is_empty() {
+        bail!("the host has no name: give --hostname-override");
+    }
+    Ok(name)
+}
+
+/// Node IPs that are given: those of proxyd's own setting, else `bindAddress`.
+fn node_ips(settings: &Settings) -> Vec<IpAddr> {
+    let mut ips = settings.node_ips.clone();
+    let bind = settings.bind_address;
+    let is_given = ips.iter().any(|ip| ip.is_ipv4() == bind.is_ipv4());
+    if !bind.is_unspecified() && !bind.is_loopback() && !is_given {
+        ips.push(bind);
+    }
+    ips
+}
+
+/// How pods are told from others.
+fn detector(choice: &DetectLocal, own_pods: &Detector) -> Detector {
+    match choice {
+        DetectLocal::ClusterCidr { ipv4: None, ipv6: None } => Detector::Unknown,
+        DetectLocal::ClusterCidr { ipv4, ipv6 } => Detector::Networks { ipv4: *ipv4, ipv6: *ipv6 },
+        DetectLocal::NodeCidr => own_pods.clone(),
+        DetectLocal::BridgeInterface(name) => Detector::Interface(name.clone()),
+        DetectLocal::InterfaceNamePrefix(prefix) => Detector::Interface(format!("{prefix}+")),
     }
 }

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use ipvs_backend::NodeIps;
 use ipvs_backend::rules::Detector;
 use proxy_core::{Family, Node};
@@ -135,13 +134,12 @@ fn own_addresses(held: &[Held]) -> impl Iterator<Item = IpAddr> {
     own.map(|held| held.address)
 }
 
-/// How pods are told from other clients: by the networks that were given, else by the networks of
-/// the Node object, the first of each family.
-pub(crate) fn detector(given: &[IpNet], node: Option<&Node>) -> Detector {
-    let networks =
-        if given.is_empty() { node.map_or(&[][..], |node| &node.pod_cidrs) } else { given };
+/// How pods of a node are told from others: by the networks of its object, the first of each
+/// family.
+pub(crate) fn pod_networks(node: Option<&Node>) -> Detector {
     let of = |family: Family| {
-        networks.iter().copied().find(|network| Family::of(network.addr()) == family)
+        let mut networks = node.into_iter().flat_map(|node| node.pod_cidrs.iter().copied());
+        networks.find(|network| Family::of(network.addr()) == family)
     };
     match (of(Family::Ipv4), of(Family::Ipv6)) {
         (None, None) => Detector::Unknown,
@@ -151,6 +149,7 @@ pub(crate) fn detector(given: &[IpNet], node: Option<&Node>) -> Detector {
 
 #[cfg(test)]
 mod tests {
+    use ipnet::IpNet;
     use proxy_core::Tenure;
 
     use super::*;
@@ -264,15 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_by_what_was_given_else_by_the_nodes_networks() {
+    fn pods_are_told_by_the_nodes_networks() {
         let network = |text: &str| -> Option<IpNet> { text.parse().ok() };
         let node = node(&[], &["10.244.1.0/24", "10.244.9.0/24", "fd00:244:1::/64"]);
         let ipv4 = network("10.244.1.0/24");
         let ipv6 = network("fd00:244:1::/64");
-        assert_eq!(detector(&[], Some(&node)), Detector::Networks { ipv4, ipv6 });
-        let given = network("10.0.0.0/8").unwrap();
-        let expected = Detector::Networks { ipv4: Some(given), ipv6: None };
-        assert_eq!(detector(&[given], Some(&node)), expected);
-        assert_eq!(detector(&[], None), Detector::Unknown);
+        assert_eq!(pod_networks(Some(&node)), Detector::Networks { ipv4, ipv6 });
+        assert_eq!(pod_networks(None), Detector::Unknown);
     }
 }

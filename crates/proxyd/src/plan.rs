@@ -32,12 +32,10 @@ const CHANGES: u8 = 2;
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let look = args.node.look()?;
-    for problem in look.reader.problems() {
-        eprintln!("proxyd: {problem}");
-    }
-    let mut events = look.changes.events;
+    let (mut events, problems) = look.source.read()?;
+    problems.iter().for_each(|problem| eprintln!("proxyd: {problem}"));
     events.push(Event::NodePortAddresses(look.facts.node_port_addresses()));
-    let desired = desired(Model::new(args.node.node_name.as_str()), events);
+    let desired = desired(look.model, events);
     let traffic = Arc::new(Traffic::default());
     let kernel = Netlink::open(&traffic)?;
     let mut backend = IpvsBackend::with_kernel(look.config, kernel, traffic);

@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use proxy_core::{DesiredState, Event, Family, Model};
 
-use crate::manifest::{Problem, Reader, Severity};
+use crate::config::ExternalIps;
+use crate::manifest::Reader;
+use crate::source::{Parser, Problem, Severity};
 
 mod document;
 mod table;
@@ -87,7 +89,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
 
 /// What the node would serve.
 fn resolved(manifests: &Path, node_name: &str, node_ips: &[IpAddr]) -> anyhow::Result<Document> {
-    let mut reader = Reader::new(manifests);
+    let mut reader = Reader::new(manifests, Parser::new(ExternalIps::Serve));
     let changes = reader.read();
     let mut model = Model::new(node_name);
     model.apply(Event::NodePortAddresses(node_port_addresses(node_ips)));

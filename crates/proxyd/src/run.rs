@@ -1,4 +1,4 @@
-//! `proxyd run`: serves what a directory of manifests says, and follows it.
+//! `proxyd run`: serves what an API server or a directory of manifests says, and follows it.
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -8,43 +8,39 @@ use anyhow::Context;
 use clap::Args;
 use ipvs_backend::IpvsBackend;
 use ipvs_backend::netlink::monitor::Monitor;
+use proxy_core::Event;
 use proxy_core::reconciler::{Reconciler, Schedule};
-use proxy_core::{Event, Model};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{info, warn};
 
+use crate::cleanup;
+use crate::config::{self, Settings};
 use crate::driver::{Input, drive};
-use crate::health::{self, BindAddress, Publisher};
-use crate::logging::{self, LogArgs};
-use crate::manifest::{Changes, Reader, Severity, Wake, Watcher};
+use crate::health::{self, Publisher};
+use crate::kernel_settings;
+use crate::logging;
+use crate::manifest::{Reader, Wake, Watcher};
 use crate::network;
-use crate::node_args::{FirstLook, NodeArgs};
+use crate::node_args::{FirstLook, NodeArgs, Source};
+use crate::source::{Changes, Severity};
 
-/// Serve the Services of a directory of manifests on this node, and follow every change.
+/// Serve the Services of the cluster on this node, and follow every change.
 ///
-/// Reads Service, EndpointSlice and Node objects from the .yaml, .yml and .json files of the
-/// directory, as `kubectl get services,endpointslices,nodes -A -o yaml` prints them. Programs
-/// IPVS, ipsets, local routes and a few iptables rules in the network namespace it runs in.
+/// Takes kube-proxy's configuration file and flags as they are; `proxyd` with flags and no command
+/// is the same. Services, EndpointSlices and this node's Node come from the API server, or from the
+/// files of --manifests, as `kubectl get services,endpointslices,nodes -A -o yaml` prints them.
+/// Programs IPVS, ipsets, local routes and a few iptables rules in the network namespace it runs in.
 ///
 /// On SIGTERM or SIGINT it goes and leaves everything in place: traffic flows on, and the next
 /// start takes it over as it is. On SIGHUP it compares everything with the kernel at once.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  proxyd run --manifests /etc/proxyd/manifests --node-name $(hostname)"
-)]
+#[command(after_help = "Examples:
+  proxyd run --config /var/lib/kube-proxy/config.conf --hostname-override $(hostname)
+  proxyd run --manifests /etc/proxyd/manifests")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     node: NodeArgs,
-    /// How often everything is compared with the kernel, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
-    sync_period: u64,
-    /// Where /healthz and /livez are answered over HTTP; an address such as 0.0.0.0 stands for all
-    /// addresses of both families. Empty: nowhere.
-    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:10256")]
-    healthz_bind_address: BindAddress,
-    #[command(flatten)]
-    log: LogArgs,
 }
 
 /// How long a directory must be quiet before it is read.
@@ -53,61 +49,127 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// Between two looks whether the process should stop, in the thread that follows the directory.
 const LOOK: Duration = Duration::from_secs(3600);
 
+/// Does what the flags say: most often, serves until it is told to stop.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    logging::start(&args.log);
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
-    let NodeArgs { manifests, node_name, .. } = &args.node;
-    // Both listen before the first look, so that nothing between is missed.
-    let watcher = Watcher::new(manifests, SETTLE);
+    let flags = &args.node.flags;
+    if flags.version().is_some() {
+        return say_version();
+    }
+    if flags.cleanup() {
+        return cleanup::run(&cleanup::CleanupArgs {});
+    }
+    let configuration = args.node.configuration()?;
+    if let Some(path) = flags.write_config_to() {
+        return config::write(&configuration, path);
+    }
+    let settings = configuration.settings().context("it has no errors")?;
+    logging::start(settings.logging);
+    for problem in configuration.problems() {
+        warn!("{}", problem.to_string().trim_start_matches("warning: "));
+    }
+    if flags.init_only() {
+        return prepare(settings);
+    }
+    serve(settings)
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn say_version() -> anyhow::Result<()> {
+    println!("proxyd {}", env!("CARGO_PKG_VERSION"));
+    Ok(())
+}
+
+/// Does what needs more privileges than serving does.
+fn prepare(settings: &Settings) -> anyhow::Result<()> {
+    IpvsBackend::open(ipvs_backend::IpvsConfig::default())?;
+    kernel_settings::apply(settings)?;
+    info!("modules are loaded and kernel settings made");
+    Ok(())
+}
+
+fn serve(settings: &Settings) -> anyhow::Result<()> {
+    // They listen before the first look, so that nothing between is missed.
+    let watcher = settings.manifests.as_ref().map(|directory| Watcher::new(directory, SETTLE));
     let monitor = Monitor::of_network().context("listen for changes of the network")?;
-    let FirstLook { reader, changes: first, node, facts, config } = args.node.look()?;
+    let look = FirstLook::new(settings)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
+    let FirstLook { node_name, node, facts, config, model, source } = look;
     if node.is_none() {
         warn!(
-            "no Node {node_name} in the manifests: no zone, addresses are the interfaces', and \
-             /healthz answers 503"
+            "no Node {node_name} is known: no zone, addresses are the interfaces', and /healthz \
+             answers 503"
         );
     }
     let backend = IpvsBackend::open(config)?;
-    let sync_period = Duration::from_secs(args.sync_period);
-    let schedule = Schedule { audit_interval: sync_period, ..Schedule::default() };
-    let model = Model::new(node_name.as_str());
+    kernel_settings::apply(settings)?;
+    let schedule = Schedule {
+        audit_interval: settings.sync_period,
+        min_interval: settings.min_sync_period,
+        ..Schedule::default()
+    };
     let reconciler = Reconciler::new(backend, model, schedule);
 
-    let (publisher, published) = Publisher::new(sync_period);
-    health::start(args.healthz_bind_address, published).context("start the health servers")?;
+    let (publisher, published) = Publisher::new(settings.sync_period);
+    health::start(settings.healthz, published).context("start the health servers")?;
     let (inputs, receiver) = mpsc::channel();
     inputs.send(Input::Events(vec![Event::NodePortAddresses(facts.node_port_addresses())]))?;
     let driver = thread::Builder::new()
         .name("driver".to_owned())
         .spawn(move || drive(reconciler, facts, publisher, &receiver))
         .context("start the driver thread")?;
-    let follower = inputs.clone();
-    thread::Builder::new()
-        .name("manifests".to_owned())
-        .spawn(move || follow(reader, first, watcher, &follower))
-        .context("start the thread that follows the manifests")?;
-    // Without it, what happens to the rules is found by the periodic comparison.
-    for monitor in [Some(monitor), Monitor::of_rules().ok()].into_iter().flatten() {
-        let follower = inputs.clone();
-        thread::Builder::new()
-            .name("network".to_owned())
-            .spawn(move || network::follow(monitor, &follower))
-            .context("start a thread that follows the network")?;
-    }
-    info!(node = node_name, manifests = %manifests.display(), "started");
+    follow_source(source, watcher, &inputs)?;
+    follow_network(monitor, &inputs)?;
+    info!(node = node_name, version = env!("CARGO_PKG_VERSION"), "started");
     obey(&mut signals, &inputs);
     driver.join().map_err(|_| anyhow::anyhow!("the driver thread panicked"))?;
     info!("stopped; everything stays in place");
     Ok(())
 }
 
+fn follow_source(
+    source: Source,
+    watcher: Option<Watcher>,
+    inputs: &Sender<Input>,
+) -> anyhow::Result<()> {
+    let inputs = inputs.clone();
+    match (source, watcher) {
+        (Source::Cluster { cluster, parser }, _) => cluster.start(parser, inputs),
+        (Source::Manifests { reader, first }, Some(watcher)) => thread::Builder::new()
+            .name("manifests".to_owned())
+            .spawn(move || follow_manifests(*reader, first, watcher, &inputs))
+            .context("start the thread that follows the manifests")
+            .map(drop),
+        (Source::Manifests { .. }, None) => {
+            unreachable!("a directory is watched before it is read")
+        }
+    }
+}
+
+/// Follows addresses, routes and, where the kernel tells of them, rules: what happens to rules
+/// otherwise is found by the periodic comparison.
+fn follow_network(monitor: Monitor, inputs: &Sender<Input>) -> anyhow::Result<()> {
+    for monitor in [Some(monitor), Monitor::of_rules().ok()].into_iter().flatten() {
+        let inputs = inputs.clone();
+        thread::Builder::new()
+            .name("network".to_owned())
+            .spawn(move || network::follow(monitor, &inputs))
+            .context("start a thread that follows the network")?;
+    }
+    Ok(())
+}
+
 /// Hands on what the directory says, now and after each change. Programming begins when the
 /// directory could be read: an empty list of Services would take every Service away.
-fn follow(mut reader: Reader, first: Changes, mut watcher: Watcher, inputs: &Sender<Input>) {
+fn follow_manifests(
+    mut reader: Reader,
+    first: Changes,
+    mut watcher: Watcher,
+    inputs: &Sender<Input>,
+) {
     let mut changes = first;
     let mut is_complete = false;
     loop {
-        say_problems(&changes);
+        changes.say_problems();
         let is_readable =
             !reader.problems().iter().any(|problem| problem.severity == Severity::Unreadable);
         let mut news = vec![Input::Events(changes.events)];
@@ -120,15 +182,6 @@ fn follow(mut reader: Reader, first: Changes, mut watcher: Watcher, inputs: &Sen
         }
         while watcher.wait(LOOK) == Wake::Timeout {}
         changes = reader.read();
-    }
-}
-
-fn say_problems(changes: &Changes) {
-    for problem in &changes.problems {
-        warn!("{problem}");
-    }
-    for problem in &changes.solved {
-        info!("solved: {}", problem.place());
     }
 }
 

@@ -53,7 +53,7 @@ fn what_somebody_damages_is_mended_and_said_once_while_other_traffic_flows() {
     let manifests = Manifests::of_nodes();
     manifests.write("web.yaml", &Application::web().objects(&endpoints));
     manifests.write("other.yaml", &other.objects(&endpoints));
-    let often = ["--sync-period", "1"];
+    let often = ["--ipvs-sync-period", "1s"];
     let daemon = Daemon::spawn(&node.namespace, &node.name, manifests.path(), &often);
     daemon.wait_for_log("synced everything");
     let state = || (KernelState::of(&node.namespace), node.namespace.enter(packet_filter));

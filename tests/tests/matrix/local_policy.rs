@@ -50,7 +50,7 @@ const PEER_AT_A_FOREIGN_NODE_PORT: &str = "
 #[ignore = "needs root and a kernel with ip_vs"]
 fn a_pod_of_another_node_gets_its_replies_where_all_pods_count_as_inside() {
     let with = local("with", 62);
-    let pods = ["--cluster-cidr", "10.244.0.0/16,fd00:244::/32"];
+    let pods = ["--detect-local-mode=ClusterCIDR", "--cluster-cidr", "10.244.0.0/16,fd00:244::/32"];
     let world = World::serving_with(&pods, &[(&with, &[HERE, THERE])]);
     world.check(&with, PEER_AT_A_FOREIGN_NODE_PORT);
 }
@@ -70,11 +70,12 @@ fn outside_clients_get_servers_of_the_node_or_no_answer_and_inside_clients_get_a
 #[ignore = "needs root and a kernel with ip_vs"]
 fn pods_can_be_told_by_their_interfaces() {
     let with = local("with", 62);
-    let by_prefix = ["--pod-interface-name-prefix", "pod"];
+    let by_prefix =
+        ["--detect-local-mode=InterfaceNamePrefix", "--pod-interface-name-prefix", "pod"];
     let world = World::serving_with(&by_prefix, &[(&with, &[HERE, THERE])]);
     world.check(&with, WITH_A_SERVER_HERE);
     drop(world);
-    let by_name = ["--pod-bridge-interface", "pod20"];
+    let by_name = ["--detect-local-mode=BridgeInterface", "--pod-bridge-interface", "pod20"];
     let world = World::serving_with(&by_name, &[(&with, &[HERE, THERE])]);
     world.check(
         &with,

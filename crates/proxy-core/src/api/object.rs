@@ -20,6 +20,8 @@ object! {
         pub namespace: Option<String>,
         /// Name.
         pub name: Option<String>,
+        /// The state of the API server in which the object is like this, which a watch goes on from.
+        pub resource_version: Option<String>,
         /// RFC 3339, as the API server writes it.
         pub creation_timestamp: Option<String>,
         /// When the object was asked to go; it is there until its finalizers are done.

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::print::Comments;
-use super::{Configuration, KubeProxyFlags, Severity, load};
+use super::{Configuration, KubeProxyFlags, load};
 
 /// Show what kube-proxy's configuration and flags come to; change nothing.
 ///
@@ -64,7 +64,7 @@ pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
 fn check(configuration: &Configuration) -> ExitCode {
     let problems = configuration.problems();
     problems.iter().for_each(|problem| println!("{problem}"));
-    let errors = errors(configuration);
+    let errors = configuration.errors();
     let warnings = problems.len() - errors;
     println!("{}, {}", count(errors, "error"), count(warnings, "warning"));
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -74,22 +74,25 @@ fn check(configuration: &Configuration) -> ExitCode {
 fn print(args: &PrintArgs) -> anyhow::Result<ExitCode> {
     let configuration = load(&args.flags);
     configuration.problems().iter().for_each(|problem| eprintln!("proxyd: {problem}"));
-    let errors = errors(&configuration);
+    let errors = configuration.errors();
     if errors != 0 {
         bail!("{} in the configuration; see above", count(errors, "error"));
     }
     match (args.flags.write_config_to(), args.output) {
-        (Some(path), _) => fs::write(path, configuration.yaml(Comments::None))
-            .with_context(|| format!("write the configuration to {path}"))?,
+        (Some(path), _) => write(&configuration, path)?,
         (None, Format::Yaml) => print!("{}", configuration.yaml(Comments::Origins)),
         (None, Format::Json) => print!("{}", configuration.json()),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn errors(configuration: &Configuration) -> usize {
-    let is_error = |problem: &&super::Problem| problem.severity == Severity::Error;
-    configuration.problems().iter().filter(is_error).count()
+/// Writes the effective configuration, as kube-proxy's `--write-config-to` does.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn write(configuration: &Configuration, path: &str) -> anyhow::Result<()> {
+    fs::write(path, configuration.yaml(Comments::None))
+        .with_context(|| format!("write the configuration to {path}"))
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -17,13 +17,18 @@
 //!
 //! | field | default | |
 //! |---|---|---|
+//! | `manifests` | | a directory with objects, read in place of an API server |
+//! | `anyMode` | `false` | whether IPVS serves even if `mode` is not `ipvs` |
+//! | `nodeIPs` | | source addresses of the node's own connections to Services, one a family |
+//! | `inputPolicy` | `accept` | on a node whose INPUT policy is DROP: `accept` what is for Services, or `respect` the policy |
 //! | `binding` | `route` | how addresses of Services are made local: `route`, or `address` on kube-ipvs0 as kube-proxy does |
 //! | `drainLimit` | `15m` | a terminating endpoint is taken out after this long even with connections |
 //! | `drainGrace` | `30s` | the same for an endpoint that is gone |
 //! | `internalMarks.value`, `.mask` | `0x2000`, `0x1fff` | the packet marks that may be used: those that differ from the value in bits of the mask only |
 //! | `auditServicesPerSecond` | `20` | how many IPVS services are compared with the kernel in quiet times |
 //!
-//! Only `proxyd config` acts on any of it so far. `proxyd run` has flags of its own.
+//! Some have flags, too, which count beside a file: `--manifests`, `--any-mode`, `--node-ip`,
+//! `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`.
 
 use std::fs;
 
@@ -44,7 +49,7 @@ mod tolerated;
 mod v1alpha1;
 mod validate;
 
-pub(crate) use command::{ConfigCommand, run};
+pub(crate) use command::{ConfigCommand, run, write};
 pub use flags::KubeProxyFlags;
 use layer::Origins;
 pub use print::Comments;
@@ -124,6 +129,13 @@ impl Configuration {
     #[must_use]
     pub const fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
+    }
+
+    /// How many of the problems are errors.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        let is_error = |problem: &&Problem| problem.severity == Severity::Error;
+        self.problems.iter().filter(is_error).count()
     }
 
     /// Everything that is wrong, errors first.

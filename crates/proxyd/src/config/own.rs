@@ -1,9 +1,11 @@
 //! proxyd's own settings, which [`super`] lists, into the backend's types. Pure.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipvs_backend::drain::DrainPolicy;
 use ipvs_backend::marks::MarkRange;
+use ipvs_backend::rules::InputPolicy;
 use ipvs_backend::{AuditPace, Binding};
 
 use super::scalar::MarkBits;
@@ -19,6 +21,36 @@ pub(super) fn binding(proxyd: &Proxyd, check: &mut Check<'_>) -> Binding {
             Binding::Route
         }
     }
+}
+
+pub(super) fn input_policy(proxyd: &Proxyd, check: &mut Check<'_>) -> InputPolicy {
+    match proxyd.input_policy.as_deref() {
+        None | Some("accept") => InputPolicy::Accept,
+        Some("respect") => InputPolicy::Respect,
+        Some(other) => {
+            check.error("proxyd.inputPolicy", other, "must be accept or respect");
+            InputPolicy::Accept
+        }
+    }
+}
+
+/// One address a family.
+pub(super) fn node_ips(proxyd: &Proxyd, check: &mut Check<'_>) -> Vec<IpAddr> {
+    let mut ips: Vec<IpAddr> = Vec::new();
+    for (index, text) in proxyd.node_ips.iter().flatten().enumerate() {
+        let path = format!("proxyd.nodeIPs[{index}]");
+        match text.parse::<IpAddr>() {
+            Ok(ip) if ips.iter().any(|it| it.is_ipv4() == ip.is_ipv4()) => {
+                check.error(&path, text.as_str(), "is the second of its family; give one of each");
+            }
+            Ok(ip) if ip.is_unspecified() || ip.is_loopback() => {
+                check.error(&path, text.as_str(), "must be an address that other hosts can reach");
+            }
+            Ok(ip) => ips.push(ip),
+            Err(_) => check.error(&path, text.as_str(), "must be an IP address"),
+        }
+    }
+    ips
 }
 
 pub(super) fn backend(

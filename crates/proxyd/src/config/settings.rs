@@ -8,17 +8,21 @@ use std::time::Duration;
 use ipnet::IpNet;
 use ipvs_backend::drain::DrainPolicy;
 use ipvs_backend::marks::MarkRange;
-use ipvs_backend::rules::{Detector, MarkBit, Masquerade, RuleConfig};
+use ipvs_backend::rules::{Detector, InputPolicy, MarkBit, Masquerade, RuleConfig};
 use ipvs_backend::{AuditPace, Binding, IpvsConfig, NodeIps, NodePlan};
 use proxy_core::Scheduler;
 
 /// Everything that a configuration file and flags say, checked, in the types that act on it.
-///
-/// Nothing acts on it yet but `proxyd config`; `proxyd run` has its own flags.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// The kind of proxy that is asked for.
+    /// The kind of proxy that is asked for: proxyd serves as none but [`Mode::Ipvs`].
     pub mode: Mode,
+    /// The directory that is read in place of an API server.
+    pub manifests: Option<PathBuf>,
+    /// Source addresses of the node's own connections to virtual servers, at most one a family.
+    pub node_ips: Vec<IpAddr>,
+    /// What becomes of packets for virtual servers where the packet filter drops by default.
+    pub input_policy: InputPolicy,
     /// Name of this node, in lower case; `None` for the host's name.
     pub node_name: Option<String>,
     /// The API server.
@@ -72,17 +76,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What the backend is told, with what is known of the node besides.
+    /// What the backend is told, with what is known of the node besides: its addresses, how pods
+    /// are told from others, and how those of this node are told.
     #[must_use]
-    pub fn ipvs_config(&self, ips: NodeIps, detector: Detector) -> IpvsConfig {
+    pub fn ipvs_config(&self, ips: NodeIps, detector: Detector, own_pods: Detector) -> IpvsConfig {
         IpvsConfig {
             node: NodePlan { ips, binding: self.binding, ..NodePlan::default() },
             rules: RuleConfig {
                 mark_bit: self.masquerade_bit,
                 masquerade: self.masquerade,
                 detector,
+                own_pods,
                 marks: self.internal_marks,
-                ..RuleConfig::default()
+                input_policy: self.input_policy,
             },
             drain: self.drain,
             audit: self.audit,

@@ -164,6 +164,13 @@ section! {
     /// What kube-proxy does not have. kube-proxy warns about the key and ignores it, so that a file
     /// with it serves both.
     Proxyd {
+        /// A directory to read objects from, in place of an API server.
+        manifests: Option<String>,
+        any_mode: Option<bool>,
+        #[serde(rename = "nodeIPs")]
+        node_ips: Option<Vec<String>>,
+        /// `accept` or `respect`.
+        input_policy: Option<String>,
         /// `route` or `address`.
         binding: Option<String>,
         drain_limit: Option<GoDuration>,

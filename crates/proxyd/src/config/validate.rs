@@ -33,7 +33,10 @@ pub(super) fn settings(
     let (sync_period, min_sync_period) = check.periods(ipvs);
     let masquerade_all = config.iptables.masquerade_all == Some(true);
     let settings = Settings {
-        mode: check.mode(config.mode.as_deref().unwrap_or_default()),
+        mode: check.mode(config.mode.as_deref().unwrap_or_default(), &config.proxyd),
+        manifests: config.proxyd.manifests.as_deref().filter(|it| !it.is_empty()).map(Into::into),
+        node_ips: own::node_ips(&config.proxyd, &mut check),
+        input_policy: own::input_policy(&config.proxyd, &mut check),
         node_name: check.node_name(config.hostname_override.as_deref().unwrap_or_default()),
         client: check.client(&config.client_connection, master),
         bind_address: check.bind_address(config.bind_address.as_deref().unwrap_or_default()),
@@ -137,9 +140,14 @@ impl Check<'_> {
         (sync, min)
     }
 
-    fn mode(&mut self, mode: &str) -> Mode {
+    fn mode(&mut self, mode: &str, proxyd: &v1alpha1::Proxyd) -> Mode {
         let (parsed, otherwise) = match mode {
             "ipvs" => return Mode::Ipvs,
+            "" | "iptables" | "nftables" if proxyd.any_mode == Some(true) => return Mode::Ipvs,
+            // No kube-proxy reads manifests: there is nothing to be mistaken for.
+            "" if proxyd.manifests.as_deref().is_some_and(|it| !it.is_empty()) => {
+                return Mode::Ipvs;
+            }
             "" => (Mode::Unset, "kube-proxy would run in iptables mode"),
             "iptables" | "nftables" => {
                 let is_iptables = mode == "iptables";
@@ -157,7 +165,8 @@ impl Check<'_> {
         };
         let reason = format!(
             "{otherwise}; proxyd serves with IPVS only, and will not change a node's mode unasked: \
-             say mode: ipvs (--proxy-mode=ipvs) for proxyd to serve"
+             say mode: ipvs (--proxy-mode=ipvs), or proxyd.anyMode: true (--any-mode), for proxyd \
+             to serve"
         );
         self.warning("mode", mode, reason);
         parsed

@@ -4,7 +4,6 @@
 //! know nothing of how it gets there, and neither waits for the other.
 
 mod answer;
-mod args;
 mod http;
 mod listen;
 mod node_ports;
@@ -22,7 +21,6 @@ use tokio::sync::watch::Receiver;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-pub(crate) use args::BindAddress;
 pub(crate) use publisher::{Published, Publisher};
 pub(crate) use state::Now;
 
@@ -30,12 +28,12 @@ use http::{Connections, serve};
 use node_ports::RETRY;
 
 /// Starts the thread that answers from what is published, until the publisher is gone.
-pub(crate) fn start(healthz: BindAddress, published: Receiver<Published>) -> io::Result<()> {
+pub(crate) fn start(healthz: Option<SocketAddr>, published: Receiver<Published>) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     thread::Builder::new().name("health".to_owned()).spawn(move || {
         runtime.block_on(async move {
             let connections = Connections::default();
-            if let BindAddress::At(address) = healthz {
+            if let Some(address) = healthz {
                 tokio::spawn(answer_at(address, published.clone(), connections.clone()));
             }
             node_ports::follow(published, connections).await;

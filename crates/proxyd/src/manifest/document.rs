@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use proxy_core::api;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess};
 use serde::de::{SeqAccess, Visitor};
 
@@ -16,19 +15,13 @@ mod split;
 use head::{Head, Kind};
 use split::{Chunk, json_chunks, yaml_chunks};
 
+use crate::source::Object;
+
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
     Yaml,
-}
-
-/// An object of a kind that a proxy reads.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Object {
-    Service(Box<api::Service>),
-    Slice(api::EndpointSlice),
-    Node(api::Node),
 }
 
 /// Why a file cannot be used, and where it goes wrong, counted from 1.

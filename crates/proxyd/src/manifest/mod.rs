@@ -11,13 +11,10 @@
 
 mod document;
 mod file;
-mod given;
-mod problem;
 mod reader;
 #[cfg(test)]
 pub(crate) mod testing;
 mod watch;
 
-pub(crate) use problem::{Problem, Severity};
-pub(crate) use reader::{Changes, Reader};
+pub(crate) use reader::Reader;
 pub(crate) use watch::{Wake, Watcher};

@@ -3,36 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use proxy_core::{Event, Interner, Name, ObjectRef};
+use proxy_core::ObjectRef;
 
 use super::document::Contents;
 use super::file::{self, Loaded, Seen};
-use super::given::{Given, Times, Value, given};
-use super::{Problem, Severity};
+use crate::source::{Changes, Given, Known, Parser, Problem, Severity, Times};
 
 /// Reads a directory of manifests, again and again.
 #[derive(Debug)]
 pub(crate) struct Reader {
     directory: PathBuf,
-    names: Interner,
+    parser: Parser,
     files: BTreeMap<String, File>,
     /// For each object the files that give it.
     holders: HashMap<ObjectRef, BTreeSet<String>>,
-    /// For each object the last good value, as the model knows it.
-    current: HashMap<ObjectRef, Value>,
+    known: Known,
+    /// Of the directory and its files.
     problems: BTreeMap<Source, Vec<Problem>>,
-}
-
-/// What is different since the last read.
-#[derive(Debug, Default)]
-#[must_use]
-pub(crate) struct Changes {
-    /// Nodes first, then slices, then Services, so that a Service is complete when it comes.
-    pub(crate) events: Vec<Event>,
-    /// Problems that are new.
-    pub(crate) problems: Vec<Problem>,
-    /// Problems that are over.
-    pub(crate) solved: Vec<Problem>,
 }
 
 /// Where a problem comes from: the next look at it settles it.
@@ -40,7 +27,6 @@ pub(crate) struct Changes {
 enum Source {
     Directory,
     File(String),
-    Object(ObjectRef),
 }
 
 /// A file, with the objects of its last good version.
@@ -52,13 +38,13 @@ struct File {
 
 impl Reader {
     /// A reader that has read nothing yet.
-    pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(directory: impl Into<PathBuf>, parser: Parser) -> Self {
         Self {
             directory: directory.into(),
-            names: Interner::new(),
+            parser,
             files: BTreeMap::new(),
             holders: HashMap::new(),
-            current: HashMap::new(),
+            known: Known::default(),
             problems: BTreeMap::new(),
         }
     }
@@ -98,14 +84,15 @@ impl Reader {
             self.take(name, loaded, &mut dirty, &mut changes);
         }
         for object in dirty.into_iter().rev() {
-            self.settle(object, &mut changes);
+            self.settle(&object, &mut changes);
         }
         changes
     }
 
     /// Every problem there is, sorted.
     pub(crate) fn problems(&self) -> Vec<&Problem> {
-        let mut problems: Vec<_> = self.problems.values().flatten().collect();
+        let of_files = self.problems.values().flatten();
+        let mut problems: Vec<_> = of_files.chain(self.known.problems()).collect();
         problems.sort_unstable();
         problems
     }
@@ -156,7 +143,7 @@ impl Reader {
     fn parse(&mut self, contents: Contents) -> BTreeMap<ObjectRef, Given> {
         let mut objects = BTreeMap::new();
         for object in contents.objects {
-            let (object, given) = given(&object, &mut self.names);
+            let (object, given) = self.parser.parse(object);
             objects
                 .entry(object)
                 .and_modify(|first: &mut Given| {
@@ -194,49 +181,23 @@ impl Reader {
     }
 
     /// Decides what an object is, now that files may say something else about it.
-    fn settle(&mut self, object: ObjectRef, changes: &mut Changes) {
-        let holders = self.holders.get(&object).into_iter().flatten();
+    fn settle(&mut self, object: &ObjectRef, changes: &mut Changes) {
+        let holders = self.holders.get(object).into_iter().flatten();
         let given: Vec<&Given> =
-            holders.clone().filter_map(|name| self.files[name].objects.get(&object)).collect();
-        let keeps = self.current.contains_key(&object);
+            holders.clone().filter_map(|name| self.files[name].objects.get(object)).collect();
         let differing = given.iter().any(|one| one.times == Times::Differing || one != &given[0]);
-        let (value, problems) = if differing {
+        if differing {
             let files: Vec<_> = holders.map(String::as_str).collect();
-            (None, vec![contradiction(&object, &files, keeps)])
-        } else if let Some(given) = given.first() {
-            let usable = given.value.is_some() || given.rejections.is_empty();
-            (usable.then(|| given.value.clone()), given.problems(keeps && !usable))
+            let problem = contradiction(object, &files, self.known.holds(object));
+            self.known.keep(object, vec![problem], changes);
         } else {
-            (Some(None), Vec::new())
-        };
-        if let Some(value) = value {
-            self.set(&object, value, changes);
+            self.known.take(object, given.first().copied(), changes);
         }
-        self.note(Source::Object(object), problems, changes);
-    }
-
-    /// Sets the value the model is to know.
-    fn set(&mut self, object: &ObjectRef, value: Option<Value>, changes: &mut Changes) {
-        if self.current.get(object) == value.as_ref() {
-            return;
-        }
-        let removed = || match object {
-            ObjectRef::Service(key) => Event::ServiceRemoved(key.clone()),
-            ObjectRef::EndpointSlice(key) => Event::SliceRemoved(key.clone()),
-            ObjectRef::Node(name) => Event::NodeRemoved(Name::from(name.as_str())),
-        };
-        changes.events.push(value.as_ref().map_or_else(removed, Value::event));
-        match value {
-            Some(value) => self.current.insert(object.clone(), value),
-            None => self.current.remove(object),
-        };
     }
 
     /// Replaces the problems of a source, and says what is new and what is over.
     fn note(&mut self, source: Source, problems: Vec<Problem>, changes: &mut Changes) {
-        let before = self.problems.remove(&source).unwrap_or_default();
-        changes.problems.extend(problems.iter().filter(|one| !before.contains(one)).cloned());
-        changes.solved.extend(before.into_iter().filter(|one| !problems.contains(one)));
+        changes.exchange(self.problems.remove(&source).unwrap_or_default(), &problems);
         if !problems.is_empty() {
             self.problems.insert(source, problems);
         }

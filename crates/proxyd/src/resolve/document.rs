@@ -8,7 +8,7 @@ use proxy_core::{
 };
 use serde::Serialize;
 
-use crate::manifest::{Problem, Severity};
+use crate::source::{Problem, Severity};
 
 /// What one node would serve.
 #[derive(Debug, Serialize)]

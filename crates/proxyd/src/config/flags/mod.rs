@@ -49,6 +49,28 @@ impl KubeProxyFlags {
         self.text("master")
     }
 
+    /// `--version`, unless it is false: that, or the form that is asked for.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.text("version").filter(|form| boolean(form) != Some(false))
+    }
+
+    /// `--cleanup`.
+    #[must_use]
+    pub fn cleanup(&self) -> bool {
+        self.is_on("cleanup")
+    }
+
+    /// `--init-only`.
+    #[must_use]
+    pub fn init_only(&self) -> bool {
+        self.is_on("init-only")
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.text(name).and_then(boolean) == Some(true)
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         let given = self.given.iter().find(|given| given.flag.name == name)?;
         given.values.last().map(String::as_str).filter(|text| !text.is_empty())
@@ -76,8 +98,8 @@ impl KubeProxyFlags {
         leaves
     }
 
-    /// `file` with the flags that count beside it: the node's name, and those about logs. Patterns
-    /// of `--vmodule` go before those of the file.
+    /// `file` with the flags that count beside it: the node's name, those about logs, and proxyd's
+    /// own. Patterns of `--vmodule` go before those of the file.
     pub(super) fn over(&self, file: Vec<Leaf>, problems: &mut Vec<Problem>) -> Vec<Leaf> {
         let mut leaves = file;
         for mut leaf in self.field_leaves(problems) {
@@ -88,7 +110,8 @@ impl KubeProxyFlags {
                     items.extend(of_file.unwrap_or_default());
                 }
             }
-            if leaf.path.starts_with("logging.") || leaf.path == "hostnameOverride" {
+            let is_own = leaf.path.starts_with("proxyd.");
+            if is_own || leaf.path.starts_with("logging.") || leaf.path == "hostnameOverride" {
                 leaves.push(leaf);
             } else {
                 problems.push(without_effect(&leaf.origin));
@@ -248,10 +271,11 @@ fn argument(flag: &'static Flag, underscored: &'static str) -> Arg {
         .value_parser(ValueParser::string())
         .hide(matches!(flag.target, Target::Removed | Target::Ignored))
         .hide_default_value(true)
-        .help_heading("kube-proxy's flags")
+        .help_heading(if flag.is_own() { "proxyd's own flags" } else { "kube-proxy's flags" })
         .help(help(flag));
     let argument = match flag.name {
         "v" => argument.short('v'),
+        "hostname-override" => argument.visible_alias("node-name").alias(underscored),
         name if name != underscored => argument.alias(underscored),
         _ => argument,
     };
@@ -279,10 +303,47 @@ fn help(flag: &Flag) -> String {
     match (flag.name, flag.target) {
         ("config", _) => {
             "File with a KubeProxyConfiguration, in YAML or JSON; it replaces all flags \
-                          but --hostname-override and those about logs"
+                          but --hostname-override, those about logs, and proxyd's own"
                 .to_owned()
         }
-        ("write-config-to", _) => "With print: write the configuration there".to_owned(),
+        ("write-config-to", _) => "Write the effective configuration there and exit".to_owned(),
+        ("cleanup", _) => "As proxyd cleanup".to_owned(),
+        ("init-only", _) => {
+            "Load modules and set sysctls, then exit: what needs privileges besides NET_ADMIN"
+                .to_owned()
+        }
+        ("version", _) => "Print the version and exit".to_owned(),
+        ("hostname-override", _) => {
+            "Name of this node, as endpoints and its Node object spell it; default: the host's"
+                .to_owned()
+        }
+        ("manifests", _) => {
+            "Directory with Services, EndpointSlices and Nodes as .yaml, .yml or .json files, read \
+             in place of an API server and followed"
+                .to_owned()
+        }
+        ("any-mode", _) => {
+            "Serve with IPVS even if the configuration names another mode, or none".to_owned()
+        }
+        ("node-ip", _) => {
+            "Source address of the node's own connections to Services, one a family; default: the \
+             Node object's that an interface has, else an interface's"
+                .to_owned()
+        }
+        ("input-policy", _) => {
+            "On a node whose INPUT policy is DROP: `accept` what is for Services all the same, \
+             unless a rule of the node's decides, or `respect` it"
+                .to_owned()
+        }
+        ("binding", _) => {
+            "How addresses of Services are made local: by `route`, or as `address` on kube-ipvs0, \
+             as kube-proxy does"
+                .to_owned()
+        }
+        ("drain-limit", _) => {
+            "A terminating endpoint is taken out after this long even with connections".to_owned()
+        }
+        ("drain-grace", _) => "The same for an endpoint that is gone".to_owned(),
         ("master", _) => "The API server, in place of the kubeconfig's".to_owned(),
         (_, Target::Field(path)) => format!("Sets {path}"),
         (_, Target::Port(path)) => format!("Port for {path} if that has none; 0 disables"),

@@ -1,4 +1,4 @@
-//! Every flag there is, in kube-proxy's spelling.
+//! Every flag there is, in kube-proxy's spelling, and those of proxyd's own.
 
 /// A flag.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +24,13 @@ pub(super) enum Kind {
     Patterns,
     /// `--flag`, or `--flag=word`.
     Word,
+}
+
+impl Flag {
+    /// Whether kube-proxy has no such flag.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.target, Target::Field(path) if path.starts_with("proxyd."))
+    }
 }
 
 /// What a flag is for.
@@ -127,6 +134,13 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("log-json-split-stream", "logging.options.json.splitStream"),
     text("log-json-info-buffer-size", "logging.options.json.infoBufferSize"),
     text("proxy-port-range", "portRange"),
+    text("manifests", "proxyd.manifests"),
+    switch("any-mode", "proxyd.anyMode"),
+    field("node-ip", Kind::List, "proxyd.nodeIPs"),
+    text("input-policy", "proxyd.inputPolicy"),
+    text("binding", "proxyd.binding"),
+    text("drain-limit", "proxyd.drainLimit"),
+    text("drain-grace", "proxyd.drainGrace"),
     Flag { name: "boot-id-file", kind: Kind::Text, target: Target::Ignored },
     Flag { name: "machine-id-file", kind: Kind::Text, target: Target::Ignored },
     removed("cleanup-ipvs", Kind::Bool),

@@ -66,6 +66,10 @@ fn every_field_has_kube_proxys_default() {
         "proxyd": {
             "binding": "route", "drainLimit": "15m0s", "drainGrace": "30s",
             "internalMarks": { "value": "0x2000", "mask": "0x1fff" },
+            "manifests": "",
+            "anyMode": false,
+            "nodeIPs": null,
+            "inputPolicy": "accept",
             "auditServicesPerSecond": 20,
         },
     });
@@ -107,7 +111,8 @@ fn settings(text: &str) -> Settings {
 
 #[test]
 fn defaults_tell_the_backend_its_own_defaults() {
-    let config = settings("").ipvs_config(NodeIps::default(), Detector::default());
+    let config =
+        settings("").ipvs_config(NodeIps::default(), Detector::default(), Detector::default());
     assert_eq!(format!("{config:?}"), format!("{:?}", IpvsConfig::default()));
 }
 
@@ -118,7 +123,7 @@ fn own_settings_become_the_backends_types() {
          proxyd:\n  binding: address\n  drainLimit: 1m\n  drainGrace: 0s\n  \
          auditServicesPerSecond: 100\n  internalMarks: {value: 0x10000, mask: 0xff}\n",
     );
-    let config = settings.ipvs_config(NodeIps::default(), Detector::default());
+    let config = settings.ipvs_config(NodeIps::default(), Detector::default(), Detector::default());
     assert_eq!(config.node.binding, Binding::Address);
     let (limit, grace) = (std::time::Duration::from_secs(60), std::time::Duration::ZERO);
     assert_eq!(config.drain, DrainPolicy { limit, grace, ..DrainPolicy::default() });

@@ -199,7 +199,7 @@ fn removed_flags_are_warned_about_and_unknown_ones_refused() {
 }
 
 #[test]
-fn a_file_replaces_flags_but_the_name_and_those_about_logs() {
+fn a_file_replaces_flags_but_the_name_those_about_logs_and_our_own() {
     let text = "mode: ipvs\nhostnameOverride: of-file\noomScoreAdj: -1\nlogging:\n  verbosity: 1\n  \
                 format: json\n  vmodule: [{filePattern: file, verbosity: 1}]\n";
     let configuration = file_with(
@@ -212,6 +212,7 @@ fn a_file_replaces_flags_but_the_name_and_those_about_logs() {
             "--proxy-mode=iptables",
             "--oom-score-adj=-2",
             "--metrics-port=1",
+            "--binding=address",
         ],
     );
     for (path, value, origin) in [
@@ -226,6 +227,7 @@ fn a_file_replaces_flags_but_the_name_and_those_about_logs() {
             Origin::Flag("vmodule"),
         ),
         ("metricsBindAddress", json!("127.0.0.1:10249"), Origin::Default),
+        ("proxyd.binding", json!("address"), Origin::Flag("binding")),
     ] {
         assert_eq!(*configuration.field(path), value, "{path}");
         assert_eq!(configuration.origin(path), origin, "{path}");

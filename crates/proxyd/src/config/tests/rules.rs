@@ -1,4 +1,5 @@
 use super::{Severity, file};
+use crate::config::Mode;
 
 /// The fields of all errors, and of all warnings, that a file for IPVS causes.
 #[track_caller]
@@ -156,9 +157,36 @@ fn another_mode_is_a_warning_that_says_what_will_happen() {
     }
     let problem = file("mode: iptables").problems()[0].to_string();
     assert!(
-        problem.ends_with("say mode: ipvs (--proxy-mode=ipvs) for proxyd to serve"),
+        problem.ends_with(
+            "say mode: ipvs (--proxy-mode=ipvs), or proxyd.anyMode: true (--any-mode), for proxyd \
+             to serve"
+        ),
         "{problem}"
     );
+    for text in [
+        "mode: iptables\nproxyd: {anyMode: true}",
+        "proxyd: {anyMode: true}",
+        "proxyd: {manifests: /etc/manifests}",
+    ] {
+        check(text, &[], &[]);
+        assert_eq!(file(text).settings().unwrap().mode, Mode::Ipvs, "{text}");
+    }
+    check("mode: nftables\nproxyd: {manifests: /etc/manifests}", &[], &["mode"]);
+}
+
+#[test]
+fn own_settings_are_checked() {
+    for (text, errors) in [
+        ("proxyd: {inputPolicy: respect, binding: address}", &[][..]),
+        ("proxyd: {inputPolicy: drop}", &["proxyd.inputPolicy"]),
+        ("proxyd: {binding: loopback}", &["proxyd.binding"]),
+        ("proxyd: {nodeIPs: [192.0.2.1, '2001:db8::1']}", &[]),
+        ("proxyd: {nodeIPs: [192.0.2.1, 192.0.2.2]}", &["proxyd.nodeIPs[1]"]),
+        ("proxyd: {nodeIPs: [127.0.0.1]}", &["proxyd.nodeIPs[0]"]),
+        ("proxyd: {nodeIPs: [node-1]}", &["proxyd.nodeIPs[0]"]),
+    ] {
+        check(&format!("mode: ipvs\n{text}"), errors, &[]);
+    }
 }
 
 #[test]

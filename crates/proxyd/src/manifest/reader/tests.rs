@@ -4,7 +4,8 @@ use std::os::unix::fs::symlink;
 use proxy_core::Event;
 
 use super::super::testing::Scratch;
-use super::{Changes, Reader};
+use super::{Changes, Parser, Reader};
+use crate::config::ExternalIps;
 
 /// A Service with a port.
 fn service(name: &str, port: u16) -> String {
@@ -33,7 +34,7 @@ struct Case {
 impl Case {
     fn new() -> Self {
         let directory = Scratch::new();
-        let reader = Reader::new(directory.path());
+        let reader = Reader::new(directory.path(), Parser::new(ExternalIps::Serve));
         Self { directory, reader }
     }
 

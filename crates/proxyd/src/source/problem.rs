@@ -1,10 +1,10 @@
-//! What is wrong with the directory, one of its files, or an object in them.
+//! What is wrong with a source, a part of it, or an object in it.
 
 use std::fmt;
 
 use proxy_core::{Rejection, Warning};
 
-/// Something that whoever wrote the manifests should know.
+/// Something that whoever wrote the objects should know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Problem {
     /// What it costs.
@@ -32,7 +32,7 @@ pub(crate) enum Severity {
 
 impl Problem {
     /// The directory, or a file, cannot be used for `reason`.
-    pub(super) fn new(severity: Severity, object: &str, reason: String) -> Self {
+    pub(crate) fn new(severity: Severity, object: &str, reason: String) -> Self {
         let (field, value) = (String::new(), String::new());
         Self { severity, object: object.to_owned(), field, value, reason }
     }

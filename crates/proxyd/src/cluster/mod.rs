@@ -1,0 +1,160 @@
+//! Services, EndpointSlices and this node's Node from an API server, and every change of them.
+//!
+//! ```text
+//! client    the connection, as kubeconfig or the pod's service account says
+//! watch     one kind of object: list, then watch, then both again when that fails    one stream a kind
+//! tracker   what the streams say, as events for the model                            pure
+//! ```
+//!
+//! Nothing is told to be complete before every kind was listed once. From then on what is known
+//! stays until the API server says otherwise: a watch that fails takes nothing away.
+
+mod client;
+mod first_node;
+mod object;
+mod outage;
+mod tracker;
+mod watch;
+
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use anyhow::Context;
+use futures::StreamExt as _;
+use futures::stream::select_all;
+use kube::Client;
+use proxy_core::api;
+use tokio::runtime::{self, Runtime};
+use tracing::{debug, info, warn};
+
+use crate::config::Settings;
+use crate::driver::Input;
+use crate::source::{Changes, Parser};
+
+pub(crate) use first_node::FirstNode;
+use tracker::Tracker;
+use watch::{Condition, Kind, News, Selection, Watch};
+
+/// News that came at once are handed on together, so many at most.
+const BATCH: usize = 1024;
+
+/// An API server, and the node that asks.
+pub(crate) struct Cluster {
+    runtime: Runtime,
+    client: Client,
+    node_name: String,
+}
+
+impl Cluster {
+    /// Prepares to ask; connects to nobody yet.
+    ///
+    /// # Errors
+    /// The kubeconfig, or the pod's service account, cannot be used.
+    pub(crate) fn new(settings: &Settings, node_name: &str) -> anyhow::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .context("start the client of the API server")?;
+        let client = runtime.block_on(client::open(&settings.client))?;
+        Ok(Self { runtime, client, node_name: node_name.to_owned() })
+    }
+
+    /// This node's Node, as soon as it is there; `None` if it does not come.
+    ///
+    /// # Errors
+    /// It lacks what the configuration cannot do without.
+    pub(crate) fn first_node(&self, wanted: FirstNode) -> anyhow::Result<Option<api::Node>> {
+        self.runtime.block_on(first_node::wait(&self.client, &self.node_name, wanted))
+    }
+
+    /// Everything there is now.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub(crate) fn read(&self, parser: Parser) -> anyhow::Result<Changes> {
+        let mut tracker = Tracker::new(parser);
+        let mut changes = Changes::default();
+        let mut streams = self.streams();
+        self.runtime.block_on(async {
+            while !tracker.is_complete() {
+                let News { kind, heard } = streams.next().await.context("watch the API server")?;
+                if let watch::Heard::Condition(Condition::Failing(error)) = &heard {
+                    anyhow::bail!("list {kind}: {error}");
+                }
+                tracker.take(kind, heard, &mut changes);
+            }
+            Ok(changes)
+        })
+    }
+
+    /// Starts the thread that hands on what the API server says, until nobody wants it.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(crate) fn start(self, parser: Parser, inputs: Sender<Input>) -> anyhow::Result<()> {
+        let follow = move || {
+            let streams = self.streams();
+            self.runtime.block_on(follow(streams, Tracker::new(parser), &inputs));
+        };
+        thread::Builder::new()
+            .name("cluster".to_owned())
+            .spawn(follow)
+            .context("start the thread that follows the API server")?;
+        Ok(())
+    }
+
+    fn streams(&self) -> impl futures::Stream<Item = News> + Unpin + use<> {
+        let services = Selection::services();
+        let slices = Selection::slices();
+        let node = Selection::node(&self.node_name);
+        select_all([
+            Watch::<api::Service>::new(&self.client, services).stream().boxed(),
+            Watch::<api::EndpointSlice>::new(&self.client, slices).stream().boxed(),
+            Watch::<api::Node>::new(&self.client, node).stream().boxed(),
+        ])
+    }
+}
+
+/// Hands on what the streams say.
+async fn follow(
+    streams: impl futures::Stream<Item = News> + Unpin,
+    mut tracker: Tracker,
+    inputs: &Sender<Input>,
+) {
+    let mut batches = streams.ready_chunks(BATCH);
+    let mut was_complete = false;
+    while let Some(batch) = batches.next().await {
+        let mut changes = Changes::default();
+        for News { kind, heard } in batch {
+            if let watch::Heard::Condition(condition) = &heard {
+                say_condition(kind, condition);
+            }
+            tracker.take(kind, heard, &mut changes);
+        }
+        changes.say_problems();
+        let mut news = Vec::new();
+        if !changes.events.is_empty() {
+            debug!(events = changes.events.len(), "the API server has news");
+            news.push(Input::Events(changes.events));
+        }
+        if tracker.is_complete() && !was_complete {
+            was_complete = true;
+            news.push(Input::Complete);
+        }
+        if news.into_iter().any(|input| inputs.send(input).is_err()) {
+            return;
+        }
+    }
+}
+
+fn say_condition(kind: Kind, condition: &Condition) {
+    match condition {
+        Condition::Failing(error) => {
+            warn!("{kind} cannot be watched, what is known stays: {error}")
+        }
+        Condition::Unreadable(error) => warn!("a change of {kind} cannot be read: {error}"),
+        Condition::Watched { again: true } => info!("{kind} are watched again"),
+        Condition::Watched { again: false } => debug!("{kind} are watched"),
+    }
+}

@@ -1,0 +1,37 @@
+//! What sources of objects have in common, whether they are files or an API server: what is given
+//! of an object, what is wrong with it, and what of it is news to the model. Pure.
+
+mod given;
+mod known;
+mod problem;
+
+use proxy_core::Event;
+use tracing::{info, warn};
+
+pub(crate) use given::{Given, Object, Parser, Times};
+pub(crate) use known::{Known, Value};
+pub(crate) use problem::{Problem, Severity};
+
+/// What a source says anew.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Changes {
+    /// In an order in which a Service is complete when it comes.
+    pub(crate) events: Vec<Event>,
+    /// Problems that are new.
+    pub(crate) problems: Vec<Problem>,
+    /// Problems that are over.
+    pub(crate) solved: Vec<Problem>,
+}
+
+impl Changes {
+    /// Logs problems that are new, and those that are over.
+    pub(crate) fn say_problems(&self) {
+        for problem in &self.problems {
+            warn!("{problem}");
+        }
+        for problem in &self.solved {
+            info!("solved: {}", problem.place());
+        }
+    }
+}
