@@ -22,7 +22,7 @@ use proxy_core::{Backend, Event};
 use tracing::{debug, info, warn};
 
 use crate::driver::Input;
-use crate::node_facts::{Held, NodeFacts};
+use crate::node_facts::{Held, NodeFacts, Pods};
 
 /// A burst of changes ends when nothing more was heard for this long.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -50,6 +50,9 @@ pub(crate) trait Networked: Backend {
     /// Maintenance does what follows.
     fn follow_network(&mut self, node_ips: NodeIps);
 
+    /// Pods are told from others in this way. Maintenance does what follows.
+    fn follow_pods(&mut self, pods: Pods);
+
     /// Routes of ours went. Maintenance puts back what should be there.
     fn routes_removed(&mut self, routes: &[LocalRoute]);
 
@@ -60,6 +63,10 @@ pub(crate) trait Networked: Backend {
 impl Networked for IpvsBackend {
     fn follow_network(&mut self, node_ips: NodeIps) {
         Self::follow_network(self, node_ips);
+    }
+
+    fn follow_pods(&mut self, pods: Pods) {
+        Self::follow_pods(self, pods.detector, pods.own);
     }
 
     fn routes_removed(&mut self, routes: &[LocalRoute]) {
@@ -93,19 +100,28 @@ pub(crate) fn take_in(
     reconciler.request_maintenance(now);
 }
 
-/// Tells the backend if what is known of this node's Node object changes its addresses.
+/// Tells the backend if what is known of this node's Node object changes its addresses, or the
+/// networks of its pods.
 pub(crate) fn note_node(
     event: &Event,
     facts: &mut NodeFacts,
     reconciler: &mut Reconciler<impl Networked>,
     now: Instant,
 ) {
-    if let Event::Node(node) = event
-        && node.name == *reconciler.model().node_name()
-        && facts.set_node(node.clone())
-    {
+    let Event::Node(node) = event else { return };
+    if node.name != *reconciler.model().node_name() {
+        return;
+    }
+    let before = facts.pods();
+    if facts.set_node(node.clone()) {
         say_node_ips(facts);
         hand_on(facts, reconciler, now);
+        reconciler.request_maintenance(now);
+    }
+    let pods = facts.pods();
+    if pods != before {
+        info!("the Node object names other networks for its pods; the rules follow");
+        reconciler.backend_mut().follow_pods(pods);
         reconciler.request_maintenance(now);
     }
 }

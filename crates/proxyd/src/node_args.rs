@@ -7,14 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use ipvs_backend::IpvsConfig;
-use ipvs_backend::rules::Detector;
 use proxy_core::{Event, Model, Node, SchedulerFlags};
 
 use crate::cluster::{Cluster, FirstNode};
 use crate::config::{self, Configuration, DetectLocal, KubeProxyFlags, Mode, Settings};
 use crate::manifest::Reader;
 use crate::network::held_addresses;
-use crate::node_facts::{NodeFacts, pod_networks};
+use crate::node_facts::NodeFacts;
 use crate::source::{Changes, Object, Parser, Problem};
 
 /// kube-proxy's flags, and proxyd's own.
@@ -114,10 +113,10 @@ impl FirstLook {
         };
         let held = held_addresses().context("read the addresses of interfaces")?;
         let facts = NodeFacts::new(node_ips(settings), node.clone(), held)
-            .with_node_ports(settings.node_ports.clone());
-        let own_pods = pod_networks(node.as_deref());
-        let detector = detector(&settings.detect_local, &own_pods);
-        let config = settings.ipvs_config(facts.node_ips(), detector, own_pods);
+            .with_node_ports(settings.node_ports.clone())
+            .with_detect_local(settings.detect_local.clone());
+        let pods = facts.pods();
+        let config = settings.ipvs_config(facts.node_ips(), pods.detector, pods.own);
         let flags = SchedulerFlags::default();
         let model = Model::new(node_name.as_str()).with_scheduler(settings.scheduler, flags);
         Ok(Self { node_name, node, facts, config, model, source })
@@ -156,15 +155,4 @@ fn node_ips(settings: &Settings) -> Vec<IpAddr> {
         ips.push(bind);
     }
     ips
-}
-
-/// How pods are told from others.
-fn detector(choice: &DetectLocal, own_pods: &Detector) -> Detector {
-    match choice {
-        DetectLocal::ClusterCidr { ipv4: None, ipv6: None } => Detector::Unknown,
-        DetectLocal::ClusterCidr { ipv4, ipv6 } => Detector::Networks { ipv4: *ipv4, ipv6: *ipv6 },
-        DetectLocal::NodeCidr => own_pods.clone(),
-        DetectLocal::BridgeInterface(name) => Detector::Interface(name.clone()),
-        DetectLocal::InterfaceNamePrefix(prefix) => Detector::Interface(format!("{prefix}+")),
-    }
 }

@@ -7,7 +7,7 @@ use ipvs_backend::NodeIps;
 use ipvs_backend::rules::Detector;
 use proxy_core::{Family, Node};
 
-use crate::config::NodePortAddresses;
+use crate::config::{DetectLocal, NodePortAddresses};
 
 /// An address that an interface of this node has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +24,35 @@ pub(crate) struct NodeFacts {
     held: Vec<Held>,
     node_ips: NodeIps,
     node_ports: NodePortAddresses,
+    detect_local: DetectLocal,
+}
+
+/// How pods are told from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pods {
+    /// Pods from clients outside the cluster.
+    pub(crate) detector: Detector,
+    /// Pods of this node from those of others.
+    pub(crate) own: Detector,
 }
 
 impl NodeFacts {
     /// With the node IPs that were given, the Node object, and the addresses of interfaces.
     pub(crate) fn new(given: Vec<IpAddr>, node: Option<Arc<Node>>, held: Vec<Held>) -> Self {
         let node_ips = node_ips(&given, node.as_deref(), &held, NodeIps::default());
-        Self { given, node, held, node_ips, node_ports: NodePortAddresses::All }
+        let detect_local = DetectLocal::NodeCidr;
+        Self { given, node, held, node_ips, node_ports: NodePortAddresses::All, detect_local }
+    }
+
+    /// The same, with pods told as `detect_local` says.
+    pub(crate) fn with_detect_local(self, detect_local: DetectLocal) -> Self {
+        Self { detect_local, ..self }
+    }
+
+    /// How pods are told from others.
+    pub(crate) fn pods(&self) -> Pods {
+        let own = pod_networks(self.node.as_deref());
+        Pods { detector: detector(&self.detect_local, &own), own }
     }
 
     /// The same, with node ports served where `node_ports` says.
@@ -134,9 +156,19 @@ fn own_addresses(held: &[Held]) -> impl Iterator<Item = IpAddr> {
     own.map(|held| held.address)
 }
 
+fn detector(choice: &DetectLocal, own_pods: &Detector) -> Detector {
+    match choice {
+        DetectLocal::ClusterCidr { ipv4: None, ipv6: None } => Detector::Unknown,
+        DetectLocal::ClusterCidr { ipv4, ipv6 } => Detector::Networks { ipv4: *ipv4, ipv6: *ipv6 },
+        DetectLocal::NodeCidr => own_pods.clone(),
+        DetectLocal::BridgeInterface(name) => Detector::Interface(name.clone()),
+        DetectLocal::InterfaceNamePrefix(prefix) => Detector::Interface(format!("{prefix}+")),
+    }
+}
+
 /// How pods of a node are told from others: by the networks of its object, the first of each
 /// family.
-pub(crate) fn pod_networks(node: Option<&Node>) -> Detector {
+fn pod_networks(node: Option<&Node>) -> Detector {
     let of = |family: Family| {
         let mut networks = node.into_iter().flat_map(|node| node.pod_cidrs.iter().copied());
         networks.find(|network| Family::of(network.addr()) == family)
@@ -235,6 +267,7 @@ mod tests {
             held: held.to_vec(),
             node_ips: NodeIps { ipv4, ipv6 },
             node_ports: choice,
+            detect_local: DetectLocal::NodeCidr,
         };
         let expected: Vec<IpAddr> = expected.iter().map(|text| text.parse().unwrap()).collect();
         assert_eq!(facts.node_port_addresses(), expected);
@@ -263,12 +296,29 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_by_the_nodes_networks() {
+    fn pods_are_told_as_the_configuration_says() {
         let network = |text: &str| -> Option<IpNet> { text.parse().ok() };
         let node = node(&[], &["10.244.1.0/24", "10.244.9.0/24", "fd00:244:1::/64"]);
         let ipv4 = network("10.244.1.0/24");
         let ipv6 = network("fd00:244:1::/64");
-        assert_eq!(pod_networks(Some(&node)), Detector::Networks { ipv4, ipv6 });
-        assert_eq!(pod_networks(None), Detector::Unknown);
+        let own = Detector::Networks { ipv4, ipv6 };
+        let check = |node: Option<&Node>, choice, expected, expected_own: &Detector| {
+            let facts = NodeFacts::new(vec![], node.cloned().map(Arc::new), vec![]);
+            let pods = facts.with_detect_local(choice).pods();
+            assert_eq!(pods, Pods { detector: expected, own: expected_own.clone() });
+        };
+        let (node, none) = (Some(&node), Detector::Unknown);
+        check(node, DetectLocal::NodeCidr, own.clone(), &own);
+        check(None, DetectLocal::NodeCidr, Detector::Unknown, &none);
+        let cluster = DetectLocal::ClusterCidr { ipv4: network("10.0.0.0/8"), ipv6: None };
+        let expected = Detector::Networks { ipv4: network("10.0.0.0/8"), ipv6: None };
+        check(node, cluster, expected, &own);
+        // Whoever did not say where pods are may have them anywhere.
+        let nowhere = DetectLocal::ClusterCidr { ipv4: None, ipv6: None };
+        check(node, nowhere, Detector::Unknown, &own);
+        let bridge = DetectLocal::BridgeInterface("cni0".to_owned());
+        check(node, bridge, Detector::Interface("cni0".to_owned()), &own);
+        let prefix = DetectLocal::InterfaceNamePrefix("veth".to_owned());
+        check(node, prefix, Detector::Interface("veth+".to_owned()), &own);
     }
 }

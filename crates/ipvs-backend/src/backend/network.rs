@@ -11,6 +11,7 @@ use crate::object::Shared;
 use crate::observe::{NodeIps, Observed};
 use crate::op::Op;
 use crate::plan::plan;
+use crate::rules::Detector;
 
 /// What may not be as it was left, to be compared in the next maintenance.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Doubts {
     bindings: bool,
     /// About the static rules.
     rules: bool,
+    /// Whether the static rules are to be others.
+    new_rules: bool,
 }
 
 impl<K: Kernel> IpvsBackend<K> {
@@ -28,6 +31,16 @@ impl<K: Kernel> IpvsBackend<K> {
     pub const fn follow_network(&mut self, node_ips: NodeIps) {
         self.config.node.ips = node_ips;
         self.doubts.bindings = true;
+    }
+
+    /// Pods are told from other clients in another way, and those of this node from others. In the
+    /// next [`proxy_core::Backend::maintain`] the static rules follow.
+    pub fn follow_pods(&mut self, detector: Detector, own_pods: Detector) {
+        let rules = &mut self.config.rules;
+        if rules.detector != detector || rules.own_pods != own_pods {
+            (rules.detector, rules.own_pods) = (detector, own_pods);
+            self.doubts.new_rules = true;
+        }
     }
 
     /// Routes that carry our mark were removed, by us or by somebody else. What should be there is
@@ -46,11 +59,13 @@ impl<K: Kernel> IpvsBackend<K> {
 
     /// Compares what there is reason to.
     pub(super) fn settle_doubts(&mut self) -> Result<Report, BackendError> {
-        let Doubts { bindings, rules } = std::mem::take(&mut self.doubts);
+        let Doubts { bindings, rules, new_rules } = std::mem::take(&mut self.doubts);
         let mut report = Report::default();
-        if rules {
-            let drift = self.ensure_rules()?;
-            report.merge(Report { changes: drift.len(), drift, ..Report::default() });
+        if rules || new_rules {
+            let differences = self.ensure_rules()?;
+            let changes = differences.len();
+            let drift = if new_rules { Vec::new() } else { differences };
+            report.merge(Report { changes, drift, ..Report::default() });
         }
         if bindings {
             report.merge(self.compare_bindings()?);
