@@ -2,4 +2,5 @@
 //! a small cluster made of network namespaces on one kernel.
 #![forbid(unsafe_code)]
 
+pub mod apiserver;
 pub mod lab;
