@@ -15,6 +15,7 @@ use super::journal::Recorded;
 use super::kind::{KINDS, Kind};
 use super::kubeconfig::{Credentials, kubeconfig};
 use super::object::Key;
+use super::objects::read_objects;
 use super::request::Streaming;
 use super::serve::bytes_sent;
 use super::server::{Command, run};
@@ -129,7 +130,7 @@ impl ApiServer {
         };
         let (commands, thread) = (Some(commands), Some(thread));
         let mut server = Self { shared, address, authority, commands, thread };
-        server.listen();
+        server.address = server.bind();
         server
     }
 
@@ -167,10 +168,14 @@ impl ApiServer {
     ///
     /// # Panics
     /// When somebody else listens there by now.
-    pub fn listen(&mut self) {
+    pub fn listen(&self) {
+        self.bind();
+    }
+
+    fn bind(&self) -> SocketAddr {
         let address = self.address;
         let bound = self.command(|done| Command::Listen(address, done));
-        self.address = bound.unwrap_or_else(|error| panic!("listen at {address}: {error}"));
+        bound.unwrap_or_else(|error| panic!("listen at {address}: {error}"))
     }
 
     /// Stops: no connection, and nobody listens. What is there stays.
@@ -183,7 +188,7 @@ impl ApiServer {
     ///
     /// # Panics
     /// When somebody else listens there by now.
-    pub fn start_again(&mut self, history: History) {
+    pub fn start_again(&self, history: History) {
         if history == History::Dropped {
             self.drop_history();
         }
@@ -241,16 +246,8 @@ impl ApiServer {
     /// # Panics
     /// When it is not YAML, or not of objects that are served.
     pub fn apply_yaml(&self, text: &str) {
-        let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("it is YAML");
-        for document in documents.into_iter().filter(|document| !document.is_null()) {
-            match document["items"].as_array() {
-                Some(items) => items.iter().for_each(|item| {
-                    self.apply(item);
-                }),
-                None => {
-                    self.apply(&document);
-                }
-            }
+        for object in read_objects(text).expect("it is YAML") {
+            self.apply(&object);
         }
     }
 

@@ -16,6 +16,7 @@
 
 mod access;
 mod answer;
+pub mod control;
 mod discovery;
 mod fault;
 mod handle;
@@ -23,6 +24,7 @@ mod journal;
 mod kind;
 mod kubeconfig;
 mod object;
+mod objects;
 mod request;
 mod selector;
 mod serve;
@@ -41,6 +43,7 @@ pub use handle::{ApiServer, Backup, History, Options, Security};
 pub use journal::Recorded;
 pub use kind::{KINDS, Kind};
 pub use kubeconfig::Credentials;
+pub use objects::{read_objects, read_paths};
 pub use request::Streaming;
 pub use status::Refusal;
 pub use tls::ClientCertificate;

@@ -46,6 +46,7 @@ pub(super) fn run(
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Listen(address, done) => {
+                    end(listening.take()).await;
                     let listener = TcpListener::bind(address).await;
                     let bound = listener.and_then(|listener| {
                         let address = listener.local_addr()?;

@@ -26,20 +26,16 @@ impl Refusal {
         Self { code, reason, message, details, retry_after }
     }
 
-    /// What is said in a status that tests ask for by its number alone.
-    ///
-    /// # Panics
-    /// When no server answers with such a status.
+    /// What is said with an HTTP status; `None` when no server answers with such a one.
     #[must_use]
-    pub fn of_code(code: u16) -> Self {
-        match code {
+    pub fn of_code(code: u16) -> Option<Self> {
+        Some(match code {
             400 => Self::bad_request("the request was not understood"),
             401 => Self::unauthorized(),
             403 => Self::new(403, "Forbidden", "forbidden"),
             404 => Self::new(404, "NotFound", "the server could not find the requested resource"),
             409 => Self::new(409, "Conflict", "the object has been modified"),
             410 => Self::list_expired(),
-            422 => Self::invalid("sendInitialEvents is forbidden for watch"),
             429 => Self::too_many_requests(Duration::from_secs(1)),
             500 => Self::internal("etcdserver: request timed out"),
             503 => Self::new(
@@ -48,8 +44,8 @@ impl Refusal {
                 "the server is currently unable to handle the request",
             ),
             504 => Self::new(504, "Timeout", "the server was unable to return a response in time"),
-            code => panic!("no server answers with status {code}"),
-        }
+            _ => return None,
+        })
     }
 
     /// Nobody can say who asks.
