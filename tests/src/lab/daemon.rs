@@ -73,15 +73,24 @@ impl Daemon {
         manifests: &Path,
         arguments: &[&str],
     ) -> Self {
+        let manifests = manifests.to_str().expect("temporary paths are text");
+        let own = ["-v=4", "--detect-local-mode=NodeCIDR", "--node-name", node_name];
+        let arguments = [&own[..], &["--manifests", manifests], arguments].concat();
+        Self::run(wrapper, namespace, &arguments)
+    }
+
+    /// Starts with these arguments alone, under another program if there is one, and does not wait.
+    ///
+    /// # Panics
+    /// When the program cannot be run.
+    #[must_use]
+    pub fn run(wrapper: &[&str], namespace: &Namespace, arguments: &[&str]) -> Self {
         let log = std::env::temp_dir().join(format!("proxyd-{}.log", namespace.name()));
         let file = File::create(&log).expect("the temporary directory can be written");
         let child = Command::new("ip")
             .args(["netns", "exec", namespace.name()])
             .args(wrapper)
             .arg(proxyd())
-            .args(["run", "-v=4", "--detect-local-mode=NodeCIDR"])
-            .args(["--node-name", node_name, "--manifests"])
-            .arg(manifests)
             .args(arguments)
             .stdout(file.try_clone().expect("a file can be shared"))
             .stderr(file)
