@@ -59,6 +59,8 @@ pub struct DesiredState {
     claims: BTreeMap<VirtualServerKey, Claims>,
     services: HashMap<ServiceKey, Record>,
     contested: BTreeSet<VirtualServerKey>,
+    /// Services with warnings.
+    warned: BTreeSet<ServiceKey>,
     health_checks: BTreeMap<ServiceKey, Box<[HealthCheck]>>,
     health_checks_revision: u64,
 }
@@ -119,6 +121,11 @@ impl DesiredState {
             };
             self.reclaim(key, service, claim, &mut delta);
         }
+        if warnings.is_empty() {
+            self.warned.remove(service);
+        } else {
+            self.warned.insert(service.clone());
+        }
         if !(keys.is_empty() && warnings.is_empty()) {
             self.services.insert(service.clone(), Record { keys, warnings: warnings.into() });
         }
@@ -168,7 +175,7 @@ impl DesiredState {
         self.services.get(service).map_or(&[], |record| &record.keys)
     }
 
-    /// Every lost claim, by key and rank.
+    /// Every lost claim, by key and rank. Costs what there are of them: nearly always nothing.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         self.contested.iter().filter_map(|key| self.claims.get(key)).flat_map(|claims| {
             let owner = claims.owner.service();
@@ -194,11 +201,11 @@ impl DesiredState {
         self.health_checks_revision
     }
 
-    /// Every warning, sorted.
+    /// Every warning, sorted. Costs what there are of them.
     #[must_use]
     pub fn warnings(&self) -> Vec<&Warning> {
-        let mut warnings: Vec<_> =
-            self.services.values().flat_map(|record| &record.warnings).collect();
+        let records = self.warned.iter().filter_map(|service| self.services.get(service));
+        let mut warnings: Vec<_> = records.flat_map(|record| &record.warnings).collect();
         warnings.sort_unstable();
         warnings
     }

@@ -11,6 +11,7 @@ use crate::health::{Now, Publisher};
 use crate::journal::Journal;
 use crate::network::{self, Networked, News};
 use crate::node_facts::NodeFacts;
+use crate::notice::Notices;
 
 /// All that can happen to the driver, besides time passing.
 #[derive(Debug)]
@@ -32,14 +33,15 @@ pub(crate) fn drive<B: Networked>(
     mut reconciler: Reconciler<B>,
     mut facts: NodeFacts,
     mut publisher: Publisher,
+    notices: Notices,
     inputs: &Receiver<Input>,
 ) {
-    let mut journal = Journal::default();
+    let mut journal = Journal::new(notices);
     loop {
         publisher.step_begins(&reconciler, Now::read());
         let start = Instant::now();
         let step = reconciler.step(start);
-        journal.step(&step, start.elapsed());
+        journal.step(&step, reconciler.desired(), start.elapsed());
         publisher.step(&step.outcome, &reconciler, Now::read());
         match wait(inputs, step.next) {
             Wait::Input(input) => {

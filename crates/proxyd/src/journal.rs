@@ -1,13 +1,17 @@
 //! Says once what happened. Everything below returns its errors; here it is decided which of them
 //! are news.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::Duration;
 
 use proxy_core::reconciler::{Outcome, Parked, Step};
-use proxy_core::{BackendError, Delta, Failure, Report, VirtualServerKey};
+use proxy_core::{
+    BackendError, Conflict, Delta, DesiredState, Failure, Report, VirtualServerKey, Warning,
+};
 use tracing::{debug, error, info, warn};
+
+use crate::notice::{Notices, Reason};
 
 /// What was said already and still holds.
 #[derive(Debug, Default)]
@@ -17,13 +21,25 @@ pub(crate) struct Journal {
     /// Why the whole backend fails.
     broken: Option<String>,
     has_synced: bool,
+    /// What Services do not get although they ask for it.
+    conflicts: BTreeSet<Conflict>,
+    warnings: BTreeSet<Warning>,
+    notices: Notices,
 }
 
 impl Journal {
-    /// Takes in what a step did, and how long that took.
-    pub(crate) fn step(&mut self, step: &Step, took: Duration) {
+    /// A journal that also tells those who look at the cluster.
+    pub(crate) fn new(notices: Notices) -> Self {
+        Self { notices, ..Self::default() }
+    }
+
+    /// Takes in what a step did to bring the kernel to what is desired, and how long that took.
+    pub(crate) fn step(&mut self, step: &Step, desired: &DesiredState, took: Duration) {
         for parked in &step.parked {
-            say_parked(parked);
+            self.parked(parked);
+        }
+        if !matches!(step.outcome, Outcome::Idle | Outcome::Maintained(_)) {
+            self.decisions(desired);
         }
         match &step.outcome {
             Outcome::Idle => {}
@@ -33,6 +49,35 @@ impl Journal {
             Outcome::Maintained(report) => self.maintained(report),
             Outcome::Failed(error) => self.failed(error),
         }
+    }
+
+    /// Says what is new about decisions that their authors may not expect.
+    pub(crate) fn decisions(&mut self, desired: &DesiredState) {
+        let conflicts: BTreeSet<_> = desired.conflicts().collect();
+        for conflict in conflicts.difference(&self.conflicts) {
+            warn!("{conflict}");
+            self.notices.service(&conflict.loser, Reason::FrontendConflict, conflict.to_string());
+        }
+        for conflict in self.conflicts.difference(&conflicts) {
+            info!("no longer contested: {} of {}", conflict.kind, conflict.key);
+        }
+        self.conflicts = conflicts;
+        let warnings: BTreeSet<_> = desired.warnings().into_iter().cloned().collect();
+        for warning in warnings.difference(&self.warnings) {
+            warn!("{warning}");
+            self.notices.about(&warning.object, Reason::Unexpected, warning.reason.clone());
+        }
+        for warning in self.warnings.difference(&warnings) {
+            info!("solved: {warning}");
+        }
+        self.warnings = warnings;
+    }
+
+    fn parked(&self, parked: &Parked) {
+        let Parked { service, server, feature } = parked;
+        let words = format!("{server} is not served: this backend does not support {feature}");
+        warn!("Service {service}: {words}");
+        self.notices.service(service, Reason::Unsupported, words);
     }
 
     fn applied(&mut self, delta: &Delta, report: &Report, took: Duration) {
@@ -65,20 +110,40 @@ impl Journal {
     fn audited(&mut self, report: &Report, took: Duration) {
         self.recovered();
         debug!(drift = report.drift.len(), took = ?took, "audited");
-        say_drift(report);
+        self.drift(report);
         self.solved(|_| true, &report.failed);
         self.say_failures(&report.failed);
     }
 
     fn maintained(&mut self, report: &Report) {
-        say_drift(report);
+        self.drift(report);
         self.say_failures(&report.failed);
+    }
+
+    fn drift(&self, report: &Report) {
+        let Some(first) = report.drift.first() else { return };
+        for drift in report.drift.iter().take(NAMED) {
+            warn!("drift mended: {drift}");
+        }
+        let more = report.drift.len().saturating_sub(NAMED);
+        if more > 0 {
+            warn!("drift mended: {more} more objects");
+        }
+        let count = report.drift.len();
+        self.notices.node(
+            Reason::Drift,
+            format!(
+                "{count} objects were not as they were left, and were mended: {first}{}",
+                if count > 1 { ", .." } else { "" }
+            ),
+        );
     }
 
     fn failed(&mut self, error: &BackendError) {
         let words = chain(error);
         if self.broken.as_ref() != Some(&words) {
             error!("the kernel's state is not known, it will be read back: {words}");
+            self.notices.node(Reason::KernelUnknown, words.clone());
             self.broken = Some(words);
         }
     }
@@ -115,20 +180,6 @@ impl Journal {
 
 /// How many objects of one report are named; the rest are counted.
 const NAMED: usize = 10;
-
-fn say_drift(report: &Report) {
-    for drift in report.drift.iter().take(NAMED) {
-        warn!("drift mended: {drift}");
-    }
-    if let Some(more) = report.drift.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        warn!("drift mended: {more} more objects");
-    }
-}
-
-fn say_parked(parked: &Parked) {
-    let Parked { service, server, feature } = parked;
-    warn!("Service {service}: {server} is not served: this backend does not support {feature}");
-}
 
 /// The error with its causes.
 fn chain(error: &dyn Error) -> String {

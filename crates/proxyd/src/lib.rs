@@ -15,6 +15,7 @@ mod manifest;
 mod network;
 mod node_args;
 mod node_facts;
+mod notice;
 mod plan;
 mod resolve;
 mod run;

@@ -23,6 +23,7 @@ use crate::logging;
 use crate::manifest::{Reader, Wake, Watcher};
 use crate::network;
 use crate::node_args::{FirstLook, NodeArgs, Source};
+use crate::notice::{Notices, Reason};
 use crate::source::{Changes, Severity};
 
 /// Serve the Services of the cluster on this node, and follow every change.
@@ -110,14 +111,16 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
     let reconciler = Reconciler::new(backend, model, schedule);
 
     let (publisher, published) = Publisher::new(settings.sync_period);
-    health::start(settings.healthz, published).context("start the health servers")?;
     let (inputs, receiver) = mpsc::channel();
     inputs.send(Input::Events(vec![Event::NodePortAddresses(facts.node_port_addresses())]))?;
+    let notices = follow_source(source, watcher, &inputs)?;
+    notices.node(Reason::Starting, String::new());
+    health::start(settings.healthz, published, notices.clone())
+        .context("start the health servers")?;
     let driver = thread::Builder::new()
         .name("driver".to_owned())
-        .spawn(move || drive(reconciler, facts, publisher, &receiver))
+        .spawn(move || drive(reconciler, facts, publisher, notices, &receiver))
         .context("start the driver thread")?;
-    follow_source(source, watcher, &inputs)?;
     follow_network(monitor, &inputs)?;
     info!(node = node_name, version = env!("CARGO_PKG_VERSION"), "started");
     obey(&mut signals, &inputs);
@@ -126,11 +129,12 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Starts the thread that hands on what the source says. Returns where notices go.
 fn follow_source(
     source: Source,
     watcher: Option<Watcher>,
     inputs: &Sender<Input>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Notices> {
     let inputs = inputs.clone();
     match (source, watcher) {
         (Source::Cluster { cluster, parser }, _) => cluster.start(parser, inputs),
@@ -138,7 +142,7 @@ fn follow_source(
             .name("manifests".to_owned())
             .spawn(move || follow_manifests(*reader, first, watcher, &inputs))
             .context("start the thread that follows the manifests")
-            .map(drop),
+            .map(|_| Notices::default()),
         (Source::Manifests { .. }, None) => {
             unreachable!("a directory is watched before it is read")
         }
@@ -169,7 +173,7 @@ fn follow_manifests(
     let mut changes = first;
     let mut is_complete = false;
     loop {
-        changes.say_problems();
+        changes.say_problems(&Notices::default());
         let is_readable =
             !reader.problems().iter().any(|problem| problem.severity == Severity::Unreadable);
         let mut news = vec![Input::Events(changes.events)];

@@ -2,4 +2,5 @@
 //! kernel does, through everything that can happen between the two.
 
 mod cluster;
+mod events;
 mod serving;

@@ -4,12 +4,14 @@
 //! client    the connection, as kubeconfig or the pod's service account says
 //! watch     one kind of object: list, then watch, then both again when that fails    one stream a kind
 //! tracker   what the streams say, as events for the model                            pure
+//! events    what the proxy has to say, as Events of the cluster
 //! ```
 //!
 //! Nothing is told to be complete before every kind was listed once. From then on what is known
 //! stays until the API server says otherwise: a watch that fails takes nothing away.
 
 mod client;
+mod events;
 mod first_node;
 mod object;
 mod outage;
@@ -29,6 +31,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::Settings;
 use crate::driver::Input;
+use crate::notice::Notices;
 use crate::source::{Changes, Parser};
 
 pub(crate) use first_node::FirstNode;
@@ -37,6 +40,9 @@ use watch::{Condition, Kind, News, Selection, Watch};
 
 /// News that came at once are handed on together, so many at most.
 const BATCH: usize = 1024;
+
+/// So many notices wait to become Events at most.
+const NOTICES: usize = 256;
 
 /// An API server, and the node that asks.
 pub(crate) struct Cluster {
@@ -88,20 +94,27 @@ impl Cluster {
         })
     }
 
-    /// Starts the thread that hands on what the API server says, until nobody wants it.
+    /// Starts the thread that hands on what the API server says, until nobody wants it. It also
+    /// makes Events of notices.
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn start(self, parser: Parser, inputs: Sender<Input>) -> anyhow::Result<()> {
+    pub(crate) fn start(self, parser: Parser, inputs: Sender<Input>) -> anyhow::Result<Notices> {
+        let (sender, notices) = tokio::sync::mpsc::channel(NOTICES);
+        let sender = Notices::to(sender);
+        let said = sender.clone();
         let follow = move || {
             let streams = self.streams();
-            self.runtime.block_on(follow(streams, Tracker::new(parser), &inputs));
+            self.runtime.block_on(async {
+                tokio::spawn(events::publish(self.client.clone(), self.node_name, notices));
+                follow(streams, Tracker::new(parser), &said, &inputs).await;
+            });
         };
         thread::Builder::new()
             .name("cluster".to_owned())
             .spawn(follow)
             .context("start the thread that follows the API server")?;
-        Ok(())
+        Ok(sender)
     }
 
     fn streams(&self) -> impl futures::Stream<Item = News> + Unpin + use<> {
@@ -120,6 +133,7 @@ impl Cluster {
 async fn follow(
     streams: impl futures::Stream<Item = News> + Unpin,
     mut tracker: Tracker,
+    notices: &Notices,
     inputs: &Sender<Input>,
 ) {
     let mut batches = streams.ready_chunks(BATCH);
@@ -132,7 +146,7 @@ async fn follow(
             }
             tracker.take(kind, heard, &mut changes);
         }
-        changes.say_problems();
+        changes.say_problems(notices);
         let mut news = Vec::new();
         if !changes.events.is_empty() {
             debug!(events = changes.events.len(), "the API server has news");

@@ -24,11 +24,16 @@ use tracing::{info, warn};
 pub(crate) use publisher::{Published, Publisher};
 pub(crate) use state::Now;
 
+use crate::notice::Notices;
 use http::{Connections, serve};
 use node_ports::RETRY;
 
 /// Starts the thread that answers from what is published, until the publisher is gone.
-pub(crate) fn start(healthz: Option<SocketAddr>, published: Receiver<Published>) -> io::Result<()> {
+pub(crate) fn start(
+    healthz: Option<SocketAddr>,
+    published: Receiver<Published>,
+    notices: Notices,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     thread::Builder::new().name("health".to_owned()).spawn(move || {
         runtime.block_on(async move {
@@ -36,7 +41,7 @@ pub(crate) fn start(healthz: Option<SocketAddr>, published: Receiver<Published>)
             if let Some(address) = healthz {
                 tokio::spawn(answer_at(address, published.clone(), connections.clone()));
             }
-            node_ports::follow(published, connections).await;
+            node_ports::follow(published, connections, notices).await;
         });
     })?;
     Ok(())

@@ -19,6 +19,7 @@ use super::http::{Connections, serve};
 use super::listen::listener_of_family;
 use super::publisher::Published;
 use super::state::Now;
+use crate::notice::{Notices, Reason};
 
 /// What could not be opened is tried again after this long.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
@@ -34,8 +35,13 @@ enum Server {
 }
 
 /// Keeps the servers at what is published, until nothing will be published any more.
-pub(super) async fn follow(mut published: Receiver<Published>, connections: Connections) {
-    let mut servers = Servers { published: published.clone(), connections, all: BTreeMap::new() };
+pub(super) async fn follow(
+    mut published: Receiver<Published>,
+    connections: Connections,
+    notices: Notices,
+) {
+    let all = BTreeMap::new();
+    let mut servers = Servers { published: published.clone(), connections, notices, all };
     let mut known = None;
     let mut retry_at = None;
     loop {
@@ -59,6 +65,7 @@ pub(super) async fn follow(mut published: Receiver<Published>, connections: Conn
 struct Servers {
     published: Receiver<Published>,
     connections: Connections,
+    notices: Notices,
     all: BTreeMap<Place, Server>,
 }
 
@@ -90,7 +97,7 @@ impl Servers {
                 }
                 Server::Open(self.serve(listener, check.clone()))
             }
-            Err(error) => failed(error, &place, before),
+            Err(error) => self.failed(&error, &place),
         };
         self.all.insert(place, server);
     }
@@ -108,22 +115,22 @@ impl Servers {
         tokio::spawn(serve(listener, self.connections.clone(), answer))
     }
 
+    /// Says so, unless it was said.
+    fn failed(&self, error: &io::Error, place: &Place) -> Server {
+        let (service, family, port) = place;
+        let words = error.to_string();
+        if !matches!(self.all.get(place), Some(Server::Failed(said)) if *said == words) {
+            let lack = format!("health checks are not answered on {family} port {port}");
+            warn!("Service {service}: {lack}, which is tried again every {RETRY:?}: {words}");
+            let reason = Reason::FailedToStartServiceHealthcheck;
+            self.notices.service(service, reason, format!("{lack}: {words}"));
+        }
+        Server::Failed(words)
+    }
+
     fn has_failed(&self) -> bool {
         self.all.values().any(|server| matches!(server, Server::Failed(_)))
     }
-}
-
-/// Says so, unless it was said.
-fn failed(error: io::Error, (service, family, port): &Place, before: Option<&Server>) -> Server {
-    let words = error.to_string();
-    let is_news = !matches!(before, Some(Server::Failed(said)) if *said == words);
-    if is_news {
-        warn!(
-            "Service {service}: health checks are not answered on {family} port {port}, which is \
-             tried again every {RETRY:?}: {words}"
-        );
-    }
-    Server::Failed(words)
 }
 
 impl Server {

@@ -8,6 +8,8 @@ mod problem;
 use proxy_core::Event;
 use tracing::{info, warn};
 
+use crate::notice::{Notices, Reason};
+
 pub(crate) use given::{Given, Object, Parser, Times};
 pub(crate) use known::{Known, Value};
 pub(crate) use problem::{Problem, Severity};
@@ -25,10 +27,17 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Logs problems that are new, and those that are over.
-    pub(crate) fn say_problems(&self) {
+    /// Says which problems are new, and which are over.
+    pub(crate) fn say_problems(&self, notices: &Notices) {
         for problem in &self.problems {
             warn!("{problem}");
+            let reason = match problem.severity {
+                Severity::Unreadable | Severity::Rejected => Reason::InvalidField,
+                Severity::Warning => Reason::Unexpected,
+            };
+            if let Some(object) = &problem.about {
+                notices.about(object, reason, problem.note());
+            }
         }
         for problem in &self.solved {
             info!("solved: {}", problem.place());

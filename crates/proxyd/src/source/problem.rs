@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use proxy_core::{Rejection, Warning};
+use proxy_core::{ObjectRef, Rejection, Warning};
 
 /// Something that whoever wrote the objects should know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +11,8 @@ pub(crate) struct Problem {
     pub(crate) severity: Severity,
     /// The object as `Service default/web`, or the name of the file or directory.
     pub(crate) object: String,
+    /// The object, if it is one.
+    pub(crate) about: Option<ObjectRef>,
     /// Path of the field in the object, or the place in the file; may be empty.
     pub(crate) field: String,
     /// The value that is not good; may be empty.
@@ -34,11 +36,22 @@ impl Problem {
     /// The directory, or a file, cannot be used for `reason`.
     pub(crate) fn new(severity: Severity, object: &str, reason: String) -> Self {
         let (field, value) = (String::new(), String::new());
-        Self { severity, object: object.to_owned(), field, value, reason }
+        Self { severity, object: object.to_owned(), about: None, field, value, reason }
     }
-}
 
-impl Problem {
+    /// What is wrong, for those who look at the object.
+    pub(crate) fn note(&self) -> String {
+        let mut note = String::new();
+        if !self.field.is_empty() {
+            note.push_str(&self.field);
+            note.push_str(": ");
+        }
+        if !self.value.is_empty() {
+            note.push_str(&format!("{:?} ", self.value));
+        }
+        note + &self.reason
+    }
+
     /// Where it is, or was.
     pub(crate) fn place(&self) -> String {
         match self.field.as_str() {
@@ -53,6 +66,7 @@ impl From<&Rejection> for Problem {
         Self {
             severity: Severity::Rejected,
             object: rejection.object.to_string(),
+            about: Some(rejection.object.clone()),
             field: rejection.field.clone(),
             value: rejection.value.clone(),
             reason: rejection.reason.clone(),
@@ -62,19 +76,15 @@ impl From<&Rejection> for Problem {
 
 impl From<&Warning> for Problem {
     fn from(warning: &Warning) -> Self {
-        Self::new(Severity::Warning, &warning.object.to_string(), warning.reason.clone())
+        Self {
+            about: Some(warning.object.clone()),
+            ..Self::new(Severity::Warning, &warning.object.to_string(), warning.reason.clone())
+        }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.object)?;
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
-        }
-        if !self.value.is_empty() {
-            write!(f, "{:?} ", self.value)?;
-        }
-        f.write_str(&self.reason)
+        write!(f, "{}: {}", self.object, self.note())
     }
 }
