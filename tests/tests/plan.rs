@@ -1,26 +1,6 @@
 //! `proxyd plan` tells what `run` would do, and does nothing.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
-use tests::lab::{Cluster, Daemon, Manifests, Namespace, proxyd};
-
-fn plan(namespace: &Namespace, manifests: &Path) -> Output {
-    let node = ["--detect-local-mode=NodeCIDR", "--node-name", "node-1", "--manifests"];
-    Command::new("ip")
-        .args(["netns", "exec", namespace.name()])
-        .arg(proxyd())
-        .arg("plan")
-        .args(node)
-        .arg(manifests)
-        .output()
-        .expect("ip runs")
-}
-
-fn lines(output: &Output) -> Vec<String> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().map(str::to_owned).collect()
-}
+use tests::lab::{Cluster, Daemon, Manifests, plan};
 
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
@@ -29,9 +9,8 @@ fn a_plan_changes_nothing_and_what_it_told_is_done_later() {
     let node = cluster.node(1);
     let manifests = Manifests::two_tier();
 
-    let first = plan(&node.namespace, manifests.path());
-    assert_eq!(first.status.code(), Some(2), "{first:?}");
-    let told = lines(&first);
+    let (told, status) = plan(node, manifests.path());
+    assert_eq!(status, Some(2), "{told:#?}");
     for line in [
         "+ service TCP 10.96.0.100:3000 rr",
         "+ server TCP 10.96.0.100:3000 -> 10.244.2.10:8080 weight 1",
@@ -46,6 +25,5 @@ fn a_plan_changes_nothing_and_what_it_told_is_done_later() {
     let daemon = Daemon::start(node, manifests.path());
     let synced = format!("kernel_changes={}", told.len());
     assert!(daemon.log().contains(&synced), "{synced} is in {}", daemon.log());
-    let second = plan(&node.namespace, manifests.path());
-    assert_eq!((second.status.code(), lines(&second)), (Some(0), Vec::new()));
+    assert_eq!(plan(node, manifests.path()), (Vec::new(), Some(0)));
 }

@@ -16,6 +16,7 @@ use crate::netlink::route;
 use crate::observe::Observed;
 use crate::op::{Op, Step};
 use crate::ownership;
+use crate::rules::LEGACY_TABLE;
 use crate::set::{Purpose, SetId};
 
 /// What came of a list of ops.
@@ -52,11 +53,14 @@ pub fn run(
         let mut sound = Vec::with_capacity(group.len());
         for step in group.iter().filter(|step| !is_in_vain(step, &broken, ledger)) {
             match blocker(step, &done.refused) {
-                Some(Step { server, .. }) => done.postponed.push(Step { server: *server, ..*step }),
-                None => sound.push(*step),
+                Some(Step { server, .. }) => {
+                    done.postponed.push(Step { server: *server, ..step.clone() });
+                }
+                None => sound.push(step),
             }
         }
         let again = run_group(kernel, &sound, ledger, observed, &mut done, &mut broken)?;
+        let again: Vec<_> = again.iter().collect();
         run_group(kernel, &again, ledger, observed, &mut done, &mut broken)?;
     }
     Ok(done)
@@ -96,20 +100,20 @@ fn blocker<'a>(step: &Step, refused: &'a [Step]) -> Option<&'a Step> {
 /// already there.
 fn run_group(
     kernel: &mut impl Kernel,
-    steps: &[Step],
+    steps: &[&Step],
     ledger: &Ledger,
     observed: &mut Observed,
     done: &mut Done,
     broken: &mut BTreeSet<VirtualServerKey>,
 ) -> io::Result<Vec<Step>> {
     let mut again = Vec::new();
-    for (step, answer) in steps.iter().zip(ask(kernel, steps, observed)?) {
+    for (&step, answer) in steps.iter().zip(ask(kernel, steps, observed)?) {
         match judge(&step.op, answer) {
             Verdict::Done => {
                 observed.record(&step.op);
                 done.changes += 1;
             }
-            Verdict::Instead(op) => again.push(Step { op, ..*step }),
+            Verdict::Instead(op) => again.push(Step { op, ..step.clone() }),
             Verdict::Lost => return Err(vanished(&step.op)),
             // The service was refused; its destinations could only follow.
             Verdict::Failed(_) if is_in_vain(step, broken, ledger) => {}
@@ -117,7 +121,7 @@ fn run_group(
                 broken.extend(step.server);
                 let object = step.op.to_string();
                 done.failed.push(Failure { server: step.server, object, error });
-                done.refused.push(*step);
+                done.refused.push(step.clone());
             }
         }
     }
@@ -135,6 +139,7 @@ enum Client {
     Ipset,
     Route,
     Device,
+    PacketFilter,
 }
 
 impl Client {
@@ -155,6 +160,7 @@ impl Client {
             | Op::AddAddress(_)
             | Op::DeleteAddress(_) => Self::Route,
             Op::CreateDevice | Op::RemoveDevice => Self::Device,
+            Op::RemoveLegacyRules(_) | Op::RemoveLegacyTable(_) => Self::PacketFilter,
             Op::AddService(_)
             | Op::SetService(_)
             | Op::DeleteService(_)
@@ -171,9 +177,10 @@ enum Answer {
     Errno(Errno),
     Set(SetError),
     Device(io::Error),
+    PacketFilter(io::Error),
 }
 
-fn ask(kernel: &mut impl Kernel, steps: &[Step], observed: &Observed) -> io::Result<Vec<Answer>> {
+fn ask(kernel: &mut impl Kernel, steps: &[&Step], observed: &Observed) -> io::Result<Vec<Answer>> {
     let Some(first) = steps.first() else { return Ok(Vec::new()) };
     let errno = |answer: Result<(), Errno>| answer.map_or_else(Answer::Errno, |()| Answer::Ok);
     let set = |answer: Result<(), SetError>| answer.map_or_else(Answer::Set, |()| Answer::Ok);
@@ -193,6 +200,7 @@ fn ask(kernel: &mut impl Kernel, steps: &[Step], observed: &Observed) -> io::Res
             kernel.route(&requests)?.into_iter().map(errno).collect()
         }
         Client::Device => ops.map(|op| change_device(kernel, op)).collect(),
+        Client::PacketFilter => ops.map(|op| change_packet_filter(kernel, op)).collect(),
     })
 }
 
@@ -226,8 +234,8 @@ fn set_request(op: &Op) -> Option<ipset::Request> {
 
 /// The device that addresses of `steps` are for; 0, which is no device, if none are or it is not
 /// there.
-fn device_index(kernel: &mut impl Kernel, steps: &[Step], observed: &Observed) -> io::Result<u32> {
-    let needs_one = |step: &Step| matches!(step.op, Op::AddAddress(_) | Op::DeleteAddress(_));
+fn device_index(kernel: &mut impl Kernel, steps: &[&Step], observed: &Observed) -> io::Result<u32> {
+    let needs_one = |step: &&Step| matches!(step.op, Op::AddAddress(_) | Op::DeleteAddress(_));
     match &observed.device {
         Some(device) if device.index != 0 => Ok(device.index),
         _ if steps.iter().any(needs_one) => Ok(kernel.device_index()?.unwrap_or(0)),
@@ -241,6 +249,15 @@ fn change_device(kernel: &mut impl Kernel, op: &Op) -> Answer {
         _ => kernel.create_device(),
     };
     result.map_or_else(Answer::Device, |()| Answer::Ok)
+}
+
+fn change_packet_filter(kernel: &mut impl Kernel, op: &Op) -> Answer {
+    let result = match op {
+        Op::RemoveLegacyRules(rules) => kernel.restore_rules(rules.family, &rules.removal_input()),
+        Op::RemoveLegacyTable(family) => kernel.remove_table(*family, LEGACY_TABLE),
+        _ => Ok(()),
+    };
+    result.map_or_else(Answer::PacketFilter, |()| Answer::Ok)
 }
 
 fn route_request(op: &Op, device: u32) -> Option<route::Request> {
@@ -283,7 +300,9 @@ fn judge(op: &Op, answer: Answer) -> Verdict {
             let what = "dummy devices (kernel module dummy)";
             Verdict::Failed(ObjectError::Unsupported(Feature::Other(what)))
         }
-        Answer::Device(error) => Verdict::Failed(ObjectError::Rejected(error)),
+        Answer::Device(error) | Answer::PacketFilter(error) => {
+            Verdict::Failed(ObjectError::Rejected(error))
+        }
     }
 }
 

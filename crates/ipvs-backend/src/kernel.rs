@@ -15,6 +15,7 @@ use crate::netlink::{Errno, Traffic};
 use crate::observe::{
     Observed, ObservedDevice, ObservedService, ObservedSet, is_node_address, sets_by_name,
 };
+use crate::rules::LEGACY_TABLE;
 use crate::set::LEGACY_SETS;
 use crate::{DUMMY_DEVICE, ROUTE_PROTOCOL};
 
@@ -99,22 +100,29 @@ pub trait Kernel: Send {
     fn saved_rules(&mut self, family: Family) -> io::Result<String>;
 
     /// Makes the packet filter's rules what they should be: `input` gives, for the rules that are
-    /// there, what `iptables-restore --noflush` must be told, if anything.
+    /// there, what `iptables-restore --noflush` must be told, if anything. `saved` is what
+    /// [`Self::saved_rules`] said, if it was asked a moment ago.
     ///
     /// # Errors
     /// When they cannot be read or loaded.
     fn change_rules(
         &mut self,
         family: Family,
+        saved: Option<String>,
         input: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()>;
 
-    /// Removes a table of the packet filter `nf_tables` with everything in it. Returns whether
-    /// there was one.
+    /// Tells `iptables-restore --noflush` to do something.
     ///
     /// # Errors
-    /// When it cannot be asked for, or the kernel refuses.
-    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<bool>;
+    /// When it could not be done; then nothing was in the table where it failed.
+    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()>;
+
+    /// Removes a table of the packet filter `nf_tables` with everything in it, if it is there.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()>;
 }
 
 /// The kernel of the network namespace in which this was opened, over netlink.
@@ -174,6 +182,7 @@ impl Kernel for Netlink {
         let mut observed = self.observe_network()?;
         self.observe_sets(&mut observed)?;
         self.observe_services(&mut observed)?;
+        self.observe_tables(&mut observed)?;
         Ok(observed)
     }
 
@@ -238,30 +247,34 @@ impl Kernel for Netlink {
     fn change_rules(
         &mut self,
         family: Family,
+        mut saved: Option<String>,
         input: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()> {
         loop {
-            let saved = self.iptables.save(family)?;
-            let Some(input) = input(&saved) else { break };
+            let may_be_old = saved.is_some();
+            let text = saved.take().map_or_else(|| self.iptables.save(family), Ok)?;
+            let Some(input) = input(&text) else { break };
+            // A flavour that somebody holds the lock of, or that shows chains of Kubernetes, is the
+            // one that is used here.
+            let is_used = |error: &io::Error| {
+                error.kind() == io::ErrorKind::ResourceBusy || text.contains("\n:KUBE-")
+            };
             match self.iptables.restore(family, &input) {
                 Ok(()) => break,
-                // A flavour that somebody holds the lock of, or that shows chains of Kubernetes, is
-                // the one that is used here.
-                Err(error)
-                    if error.kind() == io::ErrorKind::ResourceBusy
-                        || saved.contains("\n:KUBE-")
-                        || !self.iptables.try_next() =>
-                {
-                    return Err(error);
-                }
-                Err(_) => {}
+                Err(ref error) if !is_used(error) && self.iptables.try_next() => {}
+                Err(ref error) if may_be_old && error.kind() != io::ErrorKind::ResourceBusy => {}
+                Err(error) => return Err(error),
             }
         }
         self.iptables.prove();
         Ok(())
     }
 
-    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<bool> {
+    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
+        self.iptables.restore(family, input)
+    }
+
+    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()> {
         self.nftables.remove_table(family, name)
     }
 }
@@ -302,6 +315,15 @@ impl Netlink {
                     .map(|member| (member.entry, member.mark.map(|mark| mark.value)))
                     .collect();
                 observed.sets.insert(id, ObservedSet { spec: state.spec, members });
+            }
+        }
+        Ok(())
+    }
+
+    fn observe_tables(&mut self, observed: &mut Observed) -> io::Result<()> {
+        for family in Family::ALL {
+            if self.nftables.has_table(family, LEGACY_TABLE)? {
+                observed.legacy_tables.insert(family);
             }
         }
         Ok(())

@@ -39,7 +39,7 @@ pub mod set;
 pub mod stale;
 pub mod sysctl;
 
-pub use backend::{AuditPace, IpvsBackend, IpvsConfig};
+pub use backend::{AuditPace, IpvsBackend, IpvsConfig, Plan};
 pub use observe::NodeIps;
 pub use plan::{Binding, Device, NodePlan};
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proxy_core::Family;
 
@@ -9,6 +10,7 @@ use crate::netlink::ipset::{Entry, Member, SetName, SetSpec};
 use crate::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
 use crate::netlink::route::LocalRoute;
 use crate::op::Op;
+use crate::rules::LegacyRules;
 use crate::set::SetId;
 
 /// The kernel's state, as far as it is ours or stands in our way.
@@ -20,6 +22,10 @@ pub struct Observed {
     pub sets: BTreeMap<SetId, ObservedSet>,
     /// Sets that only an earlier proxy had.
     pub legacy_sets: BTreeSet<SetName>,
+    /// Rules that only an earlier proxy had.
+    pub legacy_rules: BTreeMap<Family, Arc<LegacyRules>>,
+    /// The families in which `nf_tables` has a table that only an earlier proxy had.
+    pub legacy_tables: BTreeSet<Family>,
     /// The set that is being built to replace one of them.
     pub scratch: Option<ObservedSet>,
     /// Routes that carry our protocol number.
@@ -154,6 +160,12 @@ impl Observed {
             }
             Op::CreateDevice => self.device = Some(ObservedDevice::default()),
             Op::RemoveDevice => self.device = None,
+            Op::RemoveLegacyRules(ref rules) => {
+                self.legacy_rules.remove(&rules.family);
+            }
+            Op::RemoveLegacyTable(family) => {
+                self.legacy_tables.remove(&family);
+            }
         }
     }
 }

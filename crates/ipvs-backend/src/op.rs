@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use proxy_core::VirtualServerKey;
+use proxy_core::{Family, VirtualServerKey};
 
 use crate::DUMMY_DEVICE;
 use crate::netlink::ipset::{Entry, Member, SetName, SetSpec};
 use crate::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
 use crate::netlink::route::LocalRoute;
+use crate::rules::{LEGACY_TABLE, LegacyRules};
 use crate::set::SetId;
 
 /// One request to the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Create a set.
     CreateSet(SetId, SetSpec),
@@ -63,6 +65,10 @@ pub enum Op {
     CreateDevice,
     /// Remove that device with all of its addresses, in one go.
     RemoveDevice,
+    /// Remove rules that only an earlier proxy had.
+    RemoveLegacyRules(Arc<LegacyRules>),
+    /// Remove the table of `nf_tables` that only an earlier proxy had, of this family.
+    RemoveLegacyTable(Family),
 }
 
 /// Where in a round an op belongs. In this order no packet is lost or sent to the wrong place:
@@ -102,7 +108,9 @@ pub enum Phase {
     Unguard,
     /// What packets needed goes.
     RemoveMembers,
-    /// The sets go.
+    /// Rules of an earlier proxy go, once what it served is served without them.
+    RemoveRules,
+    /// The sets go, to which no rule refers any more.
     RemoveSets,
 }
 
@@ -154,6 +162,10 @@ impl fmt::Display for Op {
             Self::DeleteAddress(address) => write!(f, "- address {address} on {DUMMY_DEVICE}"),
             Self::CreateDevice => write!(f, "+ device {DUMMY_DEVICE}"),
             Self::RemoveDevice => write!(f, "- device {DUMMY_DEVICE} with its addresses"),
+            Self::RemoveLegacyRules(rules) => write!(f, "- {rules}"),
+            Self::RemoveLegacyTable(family) => {
+                write!(f, "- {family} table {LEGACY_TABLE} of nf_tables")
+            }
         }
     }
 }
@@ -189,7 +201,7 @@ impl fmt::Display for Bound<'_> {
 }
 
 /// An op, and which virtual server is told if it fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// When in a round.
     pub phase: Phase,

@@ -129,6 +129,15 @@ pub fn destroyed_sets(observed: &Observed) -> Vec<Step> {
     observed.sets.keys().map(|&set| destruction(Op::DestroySet(set))).collect()
 }
 
+/// Removes the rules that only an earlier proxy had.
+#[must_use]
+pub fn removed_legacy_rules(observed: &Observed) -> Vec<Step> {
+    let step = |op| Step { phase: Phase::RemoveRules, op, server: None };
+    let rules = observed.legacy_rules.values().map(|rules| Op::RemoveLegacyRules(rules.clone()));
+    let tables = observed.legacy_tables.iter().map(|&family| Op::RemoveLegacyTable(family));
+    rules.chain(tables).map(step).collect()
+}
+
 /// Removes the sets that only an earlier proxy had. Only possible once no rule refers to them.
 #[must_use]
 pub fn destroyed_legacy_sets(observed: &Observed) -> Vec<Step> {
@@ -274,6 +283,7 @@ fn phase(op: &Op, ledger: &Ledger, observed: &Observed) -> Phase {
         Op::AddRoute(_) | Op::ReplaceRoute { .. } | Op::AddAddress(_) => Phase::Bind,
         Op::DeleteRoute(_) | Op::DeleteAddress(_) | Op::RemoveDevice => Phase::Unbind,
         Op::DeleteService(_) => Phase::RemoveServices,
+        Op::RemoveLegacyRules(_) | Op::RemoveLegacyTable(_) => Phase::RemoveRules,
         Op::DestroySet(_) | Op::DestroyLegacySet(_) => Phase::RemoveSets,
     }
 }

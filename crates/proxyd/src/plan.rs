@@ -7,14 +7,14 @@ use clap::Args;
 use ipvs_backend::IpvsBackend;
 use ipvs_backend::kernel::Netlink;
 use ipvs_backend::netlink::Traffic;
-use proxy_core::{Backend, DesiredState, Event, Model};
+use proxy_core::{DesiredState, Event, Model};
 
 use crate::node_args::NodeArgs;
 
 /// Show what `run` would change in this node's kernel now, and change nothing.
 ///
 /// One line for each object, in the order in which it would be done, with + if it is created, ~ if
-/// changed and - if removed. What other modes of kube-proxy left goes last and is not listed.
+/// changed and - if removed. What other modes of kube-proxy left goes last.
 ///
 /// Exit status 0 when nothing would be changed, 2 when something would.
 #[derive(Debug, Args)]
@@ -39,15 +39,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let traffic = Arc::new(Traffic::default());
     let kernel = Netlink::open(&traffic)?;
     let mut backend = IpvsBackend::with_kernel(look.config, kernel, traffic);
-    let mut lines = Vec::new();
-    for family in backend.capabilities().families.clone() {
-        let differences = backend.plan_rules(family)?;
-        lines.extend(differences.iter().map(|it| {
-            let sign = if it.is_missing { '+' } else { '~' };
-            format!("{sign} {}", it.object)
-        }));
-    }
-    lines.extend(backend.plan(&desired)?.iter().map(|step| step.op.to_string()));
+    let lines: Vec<_> = backend.plan(&desired)?.lines().collect();
     lines.iter().for_each(|line| println!("{line}"));
     eprintln!("proxyd: {} objects would be changed; nothing was", lines.len());
     Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })

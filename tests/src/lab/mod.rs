@@ -12,6 +12,7 @@ mod kernel_state;
 mod manifests;
 mod namespace;
 mod patience;
+mod plan;
 mod sctp;
 mod server;
 mod strangers;
@@ -27,6 +28,7 @@ pub use kernel_state::{KernelState, iptables, load_packet_filter, packet_filter}
 pub use manifests::{Manifests, example};
 pub use namespace::{Namespace, feed, run};
 pub use patience::wait_until;
+pub use plan::plan;
 pub use server::Server;
 pub use strangers::{assert_strangers_untouched, plant_strangers};
 pub use two_tier::two_tier_state;

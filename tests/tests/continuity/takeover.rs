@@ -9,7 +9,8 @@ use proxy_core::{Backend as _, Family};
 use rustix::process::Signal;
 use tests::lab::{
     Client, Cluster, Daemon, KernelState, Manifests, Namespace, Node, Pod, Server, Transport,
-    assert_strangers_untouched, feed, load_packet_filter, packet_filter, plant_strangers, run,
+    assert_strangers_untouched, feed, load_packet_filter, packet_filter, plan, plant_strangers,
+    run,
 };
 
 use super::traffic::{Pace, Traffic};
@@ -24,6 +25,11 @@ const RULES: &str = include_str!("kube_proxy/rules.txt");
 
 /// What its iptables mode has for them, from a time when `edge` had no endpoints.
 const IPTABLES_MODE: &str = include_str!("kube_proxy/iptables_mode.txt");
+
+/// What is planned for the part of that which we do not have.
+const LEGACY_RULES: &str = "- IPv4 rules of an earlier kube-proxy: mangle KUBE-PROXY-CANARY; \
+    filter KUBE-EXTERNAL-SERVICES, KUBE-NODEPORTS, KUBE-PROXY-CANARY, KUBE-SERVICES, jumps (8); \
+    nat KUBE-NODEPORTS, KUBE-PROXY-CANARY, KUBE-EXT-* (1), KUBE-SEP-* (1), KUBE-SVC-* (1), jumps (2)";
 
 /// Chains that no kernel needs once kube-proxy is gone: its IPVS mode's, its iptables mode's.
 const STALE: [&str; 10] = [
@@ -94,6 +100,10 @@ fn what_the_ipvs_mode_served_is_taken_over_without_losing_a_request() {
         feed("ipset", &["restore"], SETS);
         load_packet_filter(Family::Ipv4, RULES);
     });
+    let (told, _) = plan(story.node(), story.manifests.path());
+    for legacy in ["filter KUBE-IPVS-OUT-FILTER", "- set KUBE-LOAD-BALANCER-SOURCE-IP"] {
+        assert!(told.iter().any(|line| line.contains(legacy)), "{legacy} is in {told:#?}");
+    }
     let (pod, outside) = (&story.client.namespace, &story.cluster.client);
     let traffic = [
         (pod, "10.96.0.30:80"),
@@ -113,6 +123,7 @@ fn what_the_ipvs_mode_served_is_taken_over_without_losing_a_request() {
         assert!(tally.answers["local"] > 10, "{tally:?}");
     }
     assert_nothing_stale(story.node());
+    assert_eq!(plan(story.node(), story.manifests.path()), (Vec::new(), Some(0)));
     let state = KernelState::of(node);
     assert!(!state.services.iter().any(|line| line.contains("10.96.0.99")), "{state:?}");
     let bound = state.routes.iter().filter_map(|line| line.split_whitespace().nth(1));
@@ -139,6 +150,10 @@ fn what_the_iptables_mode_left_rejects_nobody_any_more() {
         plant_strangers();
         load_packet_filter(Family::Ipv4, IPTABLES_MODE);
     });
+    let rules = node.enter(packet_filter);
+    let (told, _) = plan(story.node(), story.manifests.path());
+    assert_eq!(told.last().map(String::as_str), Some(LEGACY_RULES), "{told:#?}");
+    assert_eq!(node.enter(packet_filter), rules, "a plan changes nothing");
     let refused = |at| Client::in_namespace(node).ask(target(at), Transport::Tcp).is_err();
     assert!(refused("10.96.0.30:80"));
     let daemon = Daemon::start(story.node(), story.manifests.path());
@@ -156,6 +171,7 @@ fn what_the_iptables_mode_left_rejects_nobody_any_more() {
         assert!(answers.is_ok(), "{} to {at}: {answers:?}", namespace.name());
     }
     assert_nothing_stale(story.node());
+    assert_eq!(plan(story.node(), story.manifests.path()), (Vec::new(), Some(0)));
     let rules = node.enter(packet_filter);
     for kept in KUBELETS {
         assert!(rules.lines().any(|line| line == kept), "{kept} is the kubelet's:\n{rules}");

@@ -9,7 +9,7 @@ mod nftables {
     use rustix::process::Signal;
     use tests::lab::{
         Application, Client, Cluster, Daemon, Endpoint, KernelState, Manifests, Namespace, Pod,
-        Server, Transport, feed, packet_filter, run,
+        Server, Transport, feed, packet_filter, plan, run,
     };
 
     /// What kube-proxy's mode for `nf_tables` leaves, as far as it harms: a Service of its own
@@ -86,6 +86,10 @@ mod nftables {
             assert!(answer.is_err(), "{target} is refused, not {answer:?}");
         }
 
+        let lines = ["IPv4", "IPv6"].map(|it| format!("- {it} table kube-proxy of nf_tables"));
+        assert_eq!(plan(node, manifests.path()), (lines.to_vec(), Some(2)));
+        assert_eq!(node.namespace.enter(tables).len(), 4, "a plan changes nothing");
+
         let daemon = Daemon::start(node, manifests.path());
         for target in web.targets() {
             assert_eq!(client.ask(target, Transport::Tcp).unwrap().server, pod.name);
@@ -94,6 +98,7 @@ mod nftables {
         assert_eq!(node.namespace.enter(tables), others);
         let log = daemon.log();
         assert!(log.contains("synced everything kernel_changes=2 failed=0"), "{log}");
+        assert_eq!(plan(node, manifests.path()), (Vec::new(), Some(0)));
         daemon.stop(Signal::TERM);
 
         node.namespace.enter(|| run("nft", &["delete", "table", "ip", "strangers"]));

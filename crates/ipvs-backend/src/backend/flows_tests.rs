@@ -91,13 +91,18 @@ impl Kernel for Tracker {
     fn change_rules(
         &mut self,
         _: Family,
+        _: Option<String>,
         _: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()> {
         Ok(())
     }
 
-    fn remove_table(&mut self, _: Family, _: &str) -> io::Result<bool> {
-        Ok(false)
+    fn restore_rules(&mut self, _: Family, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove_table(&mut self, _: Family, _: &str) -> io::Result<()> {
+        Ok(())
     }
 }
 

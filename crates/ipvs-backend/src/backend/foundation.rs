@@ -1,30 +1,19 @@
 //! What everything else stands on: the sets, and the static rules that refer to them.
 
-use proxy_core::{BackendError, Drift, DriftKind, Failure, Family, ObjectError, Report};
+use proxy_core::{BackendError, Drift, DriftKind, Failure, ObjectError, Report};
 
+use super::survey::Saved;
 use super::{IpvsBackend, attempting, drift_of};
 use crate::kernel::Kernel;
 use crate::ledger::Touched;
 use crate::op::{Op, Step};
-use crate::plan::{destroyed_legacy_sets, plan, set_steps};
-use crate::rules::{Difference, legacy_removal_input, removal_input, restore_input, static_rules};
-
-/// The name of a table that is kube-proxy's, in both families.
-const LEGACY_TABLE: &str = "kube-proxy";
+use crate::plan::{plan, set_steps};
+use crate::rules::{removal_input, restore_input, static_rules};
 
 impl<K: Kernel> IpvsBackend<K> {
-    /// What the static rules of a family lack now. Changes nothing.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn plan_rules(&mut self, family: Family) -> Result<Vec<Difference>, BackendError> {
-        let saved = self.kernel.saved_rules(family).map_err(attempting("read the static rules"))?;
-        let rules = static_rules(family, &self.config.rules);
-        Ok(restore_input(&rules, &saved).map_or_else(Vec::new, |(_, differences)| differences))
-    }
-
-    /// Makes the static rules what they should be. Returns what was not.
-    pub(super) fn ensure_rules(&mut self) -> Result<Vec<Drift>, BackendError> {
+    /// Makes the static rules what they should be. Returns what was not. `saved` is what was just
+    /// read of them, if anything was.
+    pub(super) fn ensure_rules(&mut self, mut saved: Saved) -> Result<Vec<Drift>, BackendError> {
         let mut drift = Vec::new();
         for &family in &self.capabilities.families {
             let rules = static_rules(family, &self.config.rules);
@@ -35,7 +24,7 @@ impl<K: Kernel> IpvsBackend<K> {
                 Some(input)
             };
             self.kernel
-                .change_rules(family, &mut input)
+                .change_rules(family, saved.remove(&family), &mut input)
                 .map_err(attempting("load the static rules"))?;
             drift.extend(differences.into_iter().map(|difference| Drift {
                 object: difference.object,
@@ -46,59 +35,21 @@ impl<K: Kernel> IpvsBackend<K> {
     }
 
     /// Removes our chains and the jumps into them.
-    pub(super) fn remove_rules(&mut self) -> Report {
-        let config = self.config.rules.clone();
-        self.change_rules("static rules", |family, saved| {
-            removal_input(&static_rules(family, &config), saved)
-        })
-    }
-
-    /// Removes the rules that only another mode or version of kube-proxy has.
-    pub(super) fn remove_legacy_rules(&mut self) -> Report {
-        let what = "rules of an earlier kube-proxy";
-        self.change_rules(what, |_, saved| legacy_removal_input(saved))
-    }
-
-    /// Removes the tables in which kube-proxy has all its rules in its mode for `nf_tables`.
-    pub(super) fn remove_legacy_tables(&mut self) -> Report {
-        let mut report = Report::default();
-        for family in Family::ALL {
-            match self.kernel.remove_table(family, LEGACY_TABLE) {
-                Ok(was_there) => report.changes += usize::from(was_there),
-                Err(error) => report.failed.push(Failure {
-                    server: None,
-                    object: format!("- nf_tables table {LEGACY_TABLE}, {family}"),
-                    error: ObjectError::Rejected(error),
-                }),
-            }
-        }
-        report
-    }
-
-    /// Removes the sets that only an earlier proxy has, once no rule refers to them.
-    pub(super) fn remove_legacy_sets(&mut self) -> Result<Report, BackendError> {
-        self.carry_out(&destroyed_legacy_sets(&self.observed))
-    }
-
-    /// Changes rules in every family that the packet filter has, if `change` says how.
-    fn change_rules(
-        &mut self,
-        what: &str,
-        change: impl Fn(Family, &str) -> Option<String>,
-    ) -> Report {
+    pub(super) fn remove_rules(&mut self, mut saved: Saved) -> Report {
         let mut report = Report::default();
         for &family in &self.capabilities.families {
+            let rules = static_rules(family, &self.config.rules);
             let mut changes = 0;
             let mut input = |saved: &str| {
-                let input = change(family, saved)?;
+                let input = removal_input(&rules, saved)?;
                 changes = 1;
                 Some(input)
             };
-            match self.kernel.change_rules(family, &mut input) {
+            match self.kernel.change_rules(family, saved.remove(&family), &mut input) {
                 Ok(()) => report.changes += changes,
                 Err(error) => report.failed.push(Failure {
                     server: None,
-                    object: format!("- {what}, {family}"),
+                    object: format!("- static rules, {family}"),
                     error: ObjectError::Rejected(error),
                 }),
             }
@@ -125,11 +76,14 @@ impl<K: Kernel> IpvsBackend<K> {
 
     /// Brings the sets and static rules to what they must be before anything else. Returns what
     /// was done, and what had to be.
-    pub(super) fn lay_foundations(&mut self) -> Result<(Report, Vec<Drift>), BackendError> {
+    pub(super) fn lay_foundations(
+        &mut self,
+        saved: Saved,
+    ) -> Result<(Report, Vec<Drift>), BackendError> {
         let sets = set_steps(&self.ledger, &self.observed);
         let mut report = self.carry_out(&sets)?;
         all_sets_fit(&report)?;
-        let rules = self.ensure_rules()?;
+        let rules = self.ensure_rules(saved)?;
         report.changes += rules.len();
         let drift = sets.iter().map(|step| drift_of(&step.op)).chain(rules).collect();
         Ok((report, drift))

@@ -21,7 +21,7 @@ impl<K: Kernel> Inspect for IpvsBackend<K> {
     /// Which Service a virtual server comes from, and what follows from that alone, is not in the
     /// kernel; those fields have neutral values.
     fn inspect(&mut self) -> Result<Vec<VirtualServer>, BackendError> {
-        let (observed, _, _) = self.survey(&DesiredState::new())?;
+        let observed = self.survey(&DesiredState::new())?.observed;
         let ours = observed.services.iter().filter(|(id, _)| self.ownership.owns(id, &observed));
         Ok(ours.filter_map(|(id, service)| virtual_server(id, service, &observed)).collect())
     }

@@ -8,6 +8,7 @@ mod inspect;
 mod known;
 mod network;
 mod rolling;
+mod survey;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,9 @@ use crate::object::Shared;
 use crate::observe::Observed;
 use crate::op::{Op, Phase, Step};
 use crate::ownership::{self, Ownership};
-use crate::plan::{Device, NodePlan, destroyed_sets, plan, set_steps};
+use crate::plan::{
+    Device, NodePlan, destroyed_legacy_sets, destroyed_sets, plan, removed_legacy_rules,
+};
 use crate::rules::RuleConfig;
 use crate::{exec, sysctl};
 
@@ -38,9 +41,11 @@ use families::families;
 use flows::Flows;
 use network::Doubts;
 use rolling::Rolling;
-use wish::{touch_owned, wish};
+use survey::Survey;
+use wish::touch_owned;
 
 pub use rolling::AuditPace;
+pub use survey::Plan;
 
 /// What the backend must be told about the node.
 #[derive(Clone, Debug, Default)]
@@ -132,39 +137,6 @@ impl<K: Kernel> IpvsBackend<K> {
         self.flows.forgotten()
     }
 
-    /// The ops that [`Backend::resync`] would carry out now, the static rules apart. Changes
-    /// nothing.
-    ///
-    /// # Errors
-    /// When the kernel cannot be read.
-    pub fn plan(&mut self, desired: &DesiredState) -> Result<Vec<Step>, BackendError> {
-        let (observed, ledger, touched) = self.survey(desired)?;
-        let mut steps = set_steps(&ledger, &observed);
-        steps.extend(plan(&touched, &ledger, &observed, &self.config.node));
-        Ok(steps)
-    }
-
-    /// Reads the kernel, and sets it against what is wanted.
-    fn survey(
-        &mut self,
-        desired: &DesiredState,
-    ) -> Result<(Observed, Ledger, Touched), BackendError> {
-        let mut observed = self.observe()?;
-        let (ledger, mut touched) = wish(desired, &observed, &self.ownership);
-        self.touch_known(&mut touched, &observed);
-        for (id, service) in &mut observed.services {
-            if touched.services.contains_key(id) {
-                service.destinations = self.destinations(id)?;
-            }
-        }
-        Ok((observed, ledger, touched))
-    }
-
-    fn observe(&mut self) -> Result<Observed, BackendError> {
-        let attempt = "read the kernel's virtual servers, sets and routes";
-        self.kernel.observe().map_err(attempting(attempt))
-    }
-
     fn destinations(&mut self, id: &ServiceId) -> Result<Vec<Destination>, BackendError> {
         let statuses = self.kernel.destinations(id).map_err(|source| BackendError::Io {
             attempt: format!("read servers of {id}"),
@@ -179,12 +151,17 @@ impl<K: Kernel> IpvsBackend<K> {
     /// Compares everything in `touched`, mends it and notes what drains. Returns what was done,
     /// and what had to be.
     fn mend(&mut self, touched: &Touched) -> Result<(Report, Vec<Step>), BackendError> {
-        let steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
+        let steps = self.plan_change(touched);
         let mut report = self.carry_out(&steps)?;
         report.failed.extend(no_mark_left(touched));
         self.forget_stale_flows(&mut report);
         self.watch_drains(touched.services.keys());
         Ok((report, steps))
+    }
+
+    /// The ops that bring what is touched to what is wanted.
+    fn plan_change(&self, touched: &Touched) -> Vec<Step> {
+        plan(touched, &self.ledger, &self.observed, &self.config.node)
     }
 
     fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {
@@ -281,18 +258,17 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
-        let (observed, ledger, touched) = self.survey(desired)?;
+        let Survey { observed, saved, ledger, touched } = self.survey(desired)?;
         (self.observed, self.ledger) = (observed, ledger);
         self.leftovers.clear();
         self.drains.clear();
         self.rolling.clear();
         self.flows.suspect_all();
         let mut report = self.bind_held_addresses(&touched)?;
-        report.merge(self.lay_foundations()?.0);
+        report.merge(self.lay_foundations(saved)?.0);
         report.merge(self.mend(&touched)?.0);
-        report.merge(self.remove_legacy_rules());
-        report.merge(self.remove_legacy_tables());
-        report.merge(self.remove_legacy_sets()?);
+        report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
+        report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
         if report.failed.is_empty() {
             self.forget_known();
         }
@@ -319,7 +295,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
     /// Compares all that a few dumps show at once: services, sets, routes and static rules.
     /// Destinations follow in turns, in [`Backend::maintain`].
     fn audit(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
-        let mut observed = self.observe()?;
+        let (mut observed, saved) = self.observe()?;
         let mut touched = Touched::default();
         for (id, service) in &mut observed.services {
             match self.observed.services.get(id) {
@@ -337,7 +313,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         }
         touch_owned(&mut touched, &self.observed, &self.ownership);
         touched.everything = true;
-        let (mut report, mut found) = self.lay_foundations()?;
+        let (mut report, mut found) = self.lay_foundations(saved)?;
         let (done, mended) = self.mend(&touched)?;
         report.merge(done);
         if report.failed.is_empty() {
@@ -358,7 +334,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
     }
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {
-        let (observed, ledger, mut touched) = self.survey(&DesiredState::new())?;
+        let Survey { observed, saved, ledger, mut touched } = self.survey(&DesiredState::new())?;
         touched.everything = false;
         (self.observed, self.ledger) = (observed, ledger);
         self.drains.clear();
@@ -366,10 +342,9 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.leftovers.clear();
         let steps = plan(&touched, &self.ledger, &self.observed, &self.config.node);
         let mut report = self.carry_out(&steps)?;
-        report.merge(self.remove_legacy_rules());
-        report.merge(self.remove_legacy_tables());
-        report.merge(self.remove_rules());
-        report.merge(self.remove_legacy_sets()?);
+        report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
+        report.merge(self.remove_rules(saved));
+        report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
         let mut leftovers = draining_services(&self.observed, &self.config);
         leftovers.extend(self.observed.device.as_ref().map(|_| Step {
             phase: Phase::Unbind,

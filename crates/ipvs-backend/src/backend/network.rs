@@ -3,6 +3,7 @@
 
 use proxy_core::{BackendError, Drift, Family, Report};
 
+use super::survey::Saved;
 use super::{IpvsBackend, attempting, drift_of};
 use crate::kernel::Kernel;
 use crate::ledger::Touched;
@@ -10,7 +11,6 @@ use crate::netlink::route::LocalRoute;
 use crate::object::Shared;
 use crate::observe::{NodeIps, Observed};
 use crate::op::Op;
-use crate::plan::plan;
 use crate::rules::Detector;
 
 /// What may not be as it was left, to be compared in the next maintenance.
@@ -62,7 +62,7 @@ impl<K: Kernel> IpvsBackend<K> {
         let Doubts { bindings, rules, new_rules } = std::mem::take(&mut self.doubts);
         let mut report = Report::default();
         if rules || new_rules {
-            let differences = self.ensure_rules()?;
+            let differences = self.ensure_rules(Saved::new())?;
             let changes = differences.len();
             let drift = if new_rules { Vec::new() } else { differences };
             report.merge(Report { changes, drift, ..Report::default() });
@@ -84,7 +84,7 @@ impl<K: Kernel> IpvsBackend<K> {
         for address in self.observed.bound() {
             touched.shared.entry(Shared::Vip(address)).or_insert(None);
         }
-        let steps = plan(&touched, &self.ledger, &self.observed, &self.config.node);
+        let steps = self.plan_change(&touched);
         let report = self.carry_out(&steps)?;
         let lost = steps.iter().filter(|step| was_there(&step.op, &known));
         let drift: Vec<Drift> = lost.map(|step| drift_of(&step.op)).collect();

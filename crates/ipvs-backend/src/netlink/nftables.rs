@@ -41,23 +41,27 @@ impl Nftables {
         Ok(Self { connection: Connection::with_options(options, traffic)? })
     }
 
-    /// Removes a table with everything in it. Returns whether there was one; a kernel without
-    /// `nf_tables` has none. Only if there is one is anything sent that changes something.
+    /// Whether there is such a table; a kernel without `nf_tables` has none.
     ///
     /// # Errors
     /// The kernel refused, or the socket failed.
-    pub fn remove_table(&mut self, family: Family, name: &str) -> io::Result<bool> {
+    pub fn has_table(&mut self, family: Family, name: &str) -> io::Result<bool> {
         let body = |bytes: &mut Vec<u8>| emit_table(bytes, family, name);
         let found = self.connection.query(GET_TABLE, body, |_, _| Some(()))?;
-        if !is_there(found.map_err(|refusal| Errno::from_raw(refusal.code)))? {
-            return Ok(false);
-        }
+        is_there(found.map_err(|refusal| Errno::from_raw(refusal.code)))
+    }
+
+    /// Removes a table with everything in it. One that is not there is fine.
+    ///
+    /// # Errors
+    /// The kernel refused, or the socket failed.
+    pub fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()> {
         let mut batch = Batch::new();
         batch.push(BATCH_BEGIN, 0, emit_frame);
-        batch.push(DEL_TABLE, 0, body);
+        batch.push(DEL_TABLE, 0, |bytes| emit_table(bytes, family, name));
         batch.push(BATCH_END, 0, emit_frame);
         let removed = self.connection.transact(&mut batch)?;
-        is_there(removed.map_err(|refusal| Errno::from_raw(refusal.code)))
+        is_there(removed.map_err(|refusal| Errno::from_raw(refusal.code))).map(drop)
     }
 }
 

@@ -1,7 +1,16 @@
 //! Rules that other modes and versions of kube-proxy leave behind, and we do not have. Some of them
 //! reject what we serve. Pure text.
 
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::iter::repeat;
+
+use proxy_core::Family;
+
 use super::removal::write_removal;
+
+/// The table of `nf_tables` in which kube-proxy's mode for it has everything, in either family.
+pub const LEGACY_TABLE: &str = "kube-proxy";
 
 /// Chains by table and name. In `filter`, `KUBE-SERVICES` is the iptables mode's, with its stale
 /// rejections; in `nat` it is ours. `KUBE-FIREWALL` in `filter` is the kubelet's.
@@ -26,22 +35,68 @@ const PREFIXES: [&str; 6] =
 /// and for packets that ours do not.
 const JUMP: &str = "--comment \"kubernetes load balancer firewall\" -j KUBE-PROXY-FIREWALL";
 
-/// The input for `iptables-restore --noflush` that removes such chains and every rule that leads
-/// into them, as far as `iptables-save` shows them; nothing if it shows none.
-#[must_use]
-pub fn legacy_removal_input(saved: &str) -> Option<String> {
-    let mut input = String::new();
-    for table in tables(saved) {
-        let chains: Vec<_> = table.chains().filter(|chain| table.is_legacy(chain)).collect();
-        let is_way_in = |target: &str, rule: &str| chains.contains(&target) || rule.ends_with(JUMP);
-        let ways_in: Vec<_> = table
-            .rules()
-            .filter(|(chain, target, rule)| is_way_in(target, rule) && !chains.contains(chain))
-            .map(|(_, _, rule)| rule)
-            .collect();
-        write_removal(&mut input, table.name, &ways_in, &chains);
+/// Such chains of one family, and every rule that leads into them.
+///
+/// Displays as one line. Chains that there is one of for each Service or endpoint are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegacyRules {
+    /// The family.
+    pub family: Family,
+    tables: Vec<LegacyTable>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LegacyTable {
+    name: String,
+    /// Rules in other chains, as `iptables-save` shows them.
+    ways_in: Vec<String>,
+    chains: Vec<String>,
+}
+
+impl LegacyRules {
+    /// Those that `iptables-save` shows; nothing if it shows none.
+    #[must_use]
+    pub fn find(family: Family, saved: &str) -> Option<Self> {
+        let tables = tables(saved).into_iter().filter_map(|table| table.legacy());
+        let tables: Vec<_> = tables.collect();
+        (!tables.is_empty()).then_some(Self { family, tables })
     }
-    (!input.is_empty()).then_some(input)
+
+    /// The input for `iptables-restore --noflush` that removes them.
+    #[must_use]
+    pub fn removal_input(&self) -> String {
+        let mut input = String::new();
+        for LegacyTable { name, ways_in, chains } in &self.tables {
+            write_removal(&mut input, name, ways_in, chains);
+        }
+        input
+    }
+}
+
+impl fmt::Display for LegacyRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rules of an earlier kube-proxy", self.family)?;
+        for (table, separator) in self.tables.iter().zip([":"].into_iter().chain(repeat(";"))) {
+            let LegacyTable { name, ways_in, chains } = table;
+            let mut parts = counted(chains);
+            if !ways_in.is_empty() {
+                parts.push(format!("jumps ({})", ways_in.len()));
+            }
+            write!(f, "{separator} {name} {}", parts.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Names of chains; those with one of [`PREFIXES`] taken together, with how many there are.
+fn counted(chains: &[String]) -> Vec<String> {
+    let prefix = |chain: &String| PREFIXES.into_iter().find(|prefix| chain.starts_with(prefix));
+    let mut counts = BTreeMap::<_, usize>::new();
+    for prefix in chains.iter().filter_map(prefix) {
+        *counts.entry(prefix).or_default() += 1;
+    }
+    let single = chains.iter().filter(|chain| prefix(chain).is_none()).cloned();
+    single.chain(counts.iter().map(|(prefix, count)| format!("{prefix}* ({count})"))).collect()
 }
 
 /// One table of a saved rule set.
@@ -63,6 +118,20 @@ fn tables(saved: &str) -> Vec<Table<'_>> {
 }
 
 impl<'a> Table<'a> {
+    fn legacy(&self) -> Option<LegacyTable> {
+        let chains: Vec<_> = self.chains().filter(|chain| self.is_legacy(chain)).collect();
+        let lookup: HashSet<_> = chains.iter().copied().collect();
+        let is_way_in = |target: &str, rule: &str| lookup.contains(target) || rule.ends_with(JUMP);
+        let ways_in: Vec<_> = self
+            .rules()
+            .filter(|(chain, target, rule)| is_way_in(target, rule) && !lookup.contains(chain))
+            .map(|(_, _, rule)| rule.to_owned())
+            .collect();
+        let is_there = !(ways_in.is_empty() && chains.is_empty());
+        let chains = chains.into_iter().map(str::to_owned).collect();
+        is_there.then(|| LegacyTable { name: self.name.to_owned(), ways_in, chains })
+    }
+
     fn chains(&self) -> impl Iterator<Item = &'a str> {
         let declared = self.lines.iter().filter_map(|line| line.strip_prefix(':'));
         declared.filter_map(|rest| rest.split_whitespace().next())
@@ -106,6 +175,7 @@ COMMIT
 *nat
 :KUBE-SERVICES - [0:0]
 :KUBE-SVC-ABC - [0:0]
+:KUBE-SVC-BCD - [0:0]
 :KUBE-SEP-DEF - [0:0]
 -A KUBE-SERVICES -m set --match-set KUBE-CLUSTER-IP dst,dst -j ACCEPT
 -A KUBE-SVC-ABC -j KUBE-SEP-DEF
@@ -120,16 +190,25 @@ COMMIT
 COMMIT
 *nat
 -F KUBE-SVC-ABC
+-F KUBE-SVC-BCD
 -F KUBE-SEP-DEF
 -X KUBE-SVC-ABC
+-X KUBE-SVC-BCD
 -X KUBE-SEP-DEF
 COMMIT
 ";
-        assert_eq!(legacy_removal_input(saved).as_deref(), Some(expected));
+        let found = LegacyRules::find(Family::Ipv4, saved).unwrap();
+        assert_eq!(found.removal_input(), expected);
+        assert_eq!(
+            found.to_string(),
+            "IPv4 rules of an earlier kube-proxy: filter KUBE-SERVICES, jumps (2); \
+             nat KUBE-SEP-* (1), KUBE-SVC-* (2)"
+        );
     }
 
     #[test]
     fn where_nothing_is_left_nothing_is_done() {
-        assert_eq!(legacy_removal_input("*nat\n:KUBE-SERVICES - [0:0]\nCOMMIT\n"), None);
+        let saved = "*nat\n:KUBE-SERVICES - [0:0]\nCOMMIT\n";
+        assert_eq!(LegacyRules::find(Family::Ipv4, saved), None);
     }
 }

@@ -15,7 +15,7 @@ use proxy_core::{Family, Protocol};
 use crate::set::SetId;
 
 pub use config::{Detector, InputPolicy, MarkBit, Masquerade, RuleConfig};
-pub use legacy::legacy_removal_input;
+pub use legacy::{LEGACY_TABLE, LegacyRules};
 pub use render::render;
 pub use saved::{Difference, removal_input, restore_input};
 pub use static_rules::static_rules;

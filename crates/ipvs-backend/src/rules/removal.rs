@@ -8,7 +8,7 @@ pub(super) fn write_removal(
     input: &mut String,
     table: &str,
     rules: &[impl AsRef<str>],
-    chains: &[&str],
+    chains: &[impl AsRef<str>],
 ) {
     if rules.is_empty() && chains.is_empty() {
         return;
@@ -20,7 +20,7 @@ pub(super) fn write_removal(
     // All are emptied before any goes, since they jump into each other.
     for verb in ["-F", "-X"] {
         for chain in chains {
-            let _ = writeln!(input, "{verb} {chain}");
+            let _ = writeln!(input, "{verb} {}", chain.as_ref());
         }
     }
     input.push_str("COMMIT\n");

@@ -1,18 +1,26 @@
 //! What a saved rule set lacks, and the input of `iptables-restore` that mends it. Pure text.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::removal::write_removal;
 use super::{Chain, Jump, Place, Rules, Table, render};
 
 /// Something of ours that a saved rule set does not show as it should be.
+///
+/// Displays as an op does: with + if it is missing, with ~ if it is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The chain, or the jump, in words.
     pub object: String,
     /// Whether there was nothing, rather than something else.
     pub is_missing: bool,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", if self.is_missing { '+' } else { '~' }, self.object)
+    }
 }
 
 /// Compares `rules` with what `iptables-save` printed. Returns the input for

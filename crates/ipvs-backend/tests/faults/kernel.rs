@@ -77,6 +77,7 @@ impl Kernel for FakeKernel {
                     observed.sets.insert(*id, set);
                 }
             }
+            observed.legacy_tables.clone_from(&state.legacy_tables);
             for (id, (service, _)) in &state.services {
                 let service = ObservedService { service: *service, destinations: Vec::new() };
                 observed.services.insert(*id, service);
@@ -155,14 +156,18 @@ impl Kernel for FakeKernel {
     fn change_rules(
         &mut self,
         family: Family,
+        saved: Option<String>,
         input: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()> {
-        let saved = self.saved_rules(family)?;
-        let Some(input) = input(&saved) else { return Ok(()) };
+        let saved = saved.map_or_else(|| self.saved_rules(family), Ok)?;
+        input(&saved).map_or(Ok(()), |input| self.restore_rules(family, &input))
+    }
+
+    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
         self.run_one(|state| {
             let rules = state.rules.entry(family).or_default();
             let mut changed = rules.clone();
-            changed.restore(&input).unwrap_or_else(|line| panic!("{line} cannot be loaded"));
+            changed.restore(input).unwrap_or_else(|line| panic!("{line} cannot be loaded"));
             let is_there = |set: &str| state.sets.keys().any(|name| name.as_str() == set);
             if !changed.sets().all(is_there) {
                 return Err(Errno::INVAL);
@@ -172,8 +177,11 @@ impl Kernel for FakeKernel {
         })
     }
 
-    fn remove_table(&mut self, _: Family, _: &str) -> io::Result<bool> {
-        Ok(false)
+    fn remove_table(&mut self, family: Family, _: &str) -> io::Result<()> {
+        self.run_one(|state| {
+            state.legacy_tables.remove(&family);
+            Ok(())
+        })
     }
 }
 

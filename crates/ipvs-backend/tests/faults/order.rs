@@ -46,7 +46,7 @@ proptest! {
                 observed.record(&step.op);
                 for key in change.keys() {
                     if let Err(what) = change.check(&key, &observed) {
-                        let op = step.op;
+                        let op = &step.op;
                         prop_assert!(false, "{key}, after {op}: {what}\nfrom {:?}\nto {:?}", from.get(&key), to.get(&key));
                     }
                 }

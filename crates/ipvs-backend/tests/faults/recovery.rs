@@ -3,22 +3,22 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipvs_backend::Binding;
 use ipvs_backend::netlink::Errno;
 use ipvs_backend::netlink::ipset::SetSpec;
 use ipvs_backend::set::{Purpose, SetId};
+use ipvs_backend::{Binding, Plan};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proxy_core::{Event, Family, Scheduler};
+use proxy_core::{Backend as _, Event, Family, Scheduler};
 
-use crate::kernel::ABSENT_SCHEDULER;
+use crate::kernel::{ABSENT_SCHEDULER, FakeKernel};
 use crate::meddling::Meddling;
 use crate::state::State;
-use crate::story::Story;
-use crate::unreliable::Fault;
-use crate::world::{balanced, event};
+use crate::story::{Story, backend, made_of};
+use crate::unreliable::{Fault, Faults};
+use crate::world::{balanced, desired, event};
 
 const EINTR: Errno = Errno::from_raw(4);
 
@@ -63,8 +63,12 @@ proptest! {
         happenings in vec(happening(), 1..60),
         by_address in any::<bool>(),
         has_set_without_marks in any::<bool>(),
+        had_another_proxy in any::<bool>(),
     ) {
         let mut state = State::of_strangers();
+        if had_another_proxy {
+            state.add_leftovers();
+        }
         if has_set_without_marks {
             let spec = SetId { purpose: Purpose::InternalMark, family: Family::Ipv4 }.spec();
             let spec = SetSpec { skbinfo: false, ..spec };
@@ -77,6 +81,35 @@ proptest! {
         }
         story.assert_recovers();
     }
+}
+
+#[test]
+fn what_an_earlier_proxy_left_is_planned_first_and_removed_once_all_is_served() {
+    let mut state = State::of_strangers();
+    state.add_leftovers();
+    let desired = desired(&[balanced(1, Scheduler::default())]);
+    let kernel = FakeKernel::new(state);
+    let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
+    let before = kernel.state();
+    let lines: Vec<_> = backend.plan(&desired).unwrap().lines().collect();
+    assert_eq!(kernel.state(), before);
+    let expected = [
+        "- IPv4 rules of an earlier kube-proxy: filter KUBE-SERVICES, jumps (1); \
+         nat KUBE-SEP-* (1), KUBE-SVC-* (1)",
+        "- IPv6 rules of an earlier kube-proxy: filter KUBE-SERVICES, jumps (1); \
+         nat KUBE-SEP-* (1), KUBE-SVC-* (1)",
+        "- IPv4 table kube-proxy of nf_tables",
+        "- IPv6 table kube-proxy of nf_tables",
+        "- set KUBE-NODE-PORT-SCTP",
+    ];
+    assert_eq!(lines[lines.len() - expected.len()..], expected);
+    assert!(lines[lines.len() - expected.len() - 1].starts_with("+ "), "{lines:#?}");
+
+    let report = backend.resync(&desired).unwrap();
+    assert_eq!((report.changes, report.failed.len()), (lines.len(), 0), "{:?}", report.failed);
+    assert_eq!(backend.plan(&desired).unwrap(), Plan::default());
+    let wanted = made_of(State::of_strangers(), &desired, Binding::Route);
+    assert_eq!(kernel.state().by_meaning(), wanted.by_meaning());
 }
 
 #[test]

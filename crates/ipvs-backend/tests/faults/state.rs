@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipvs_backend::marks::MarkRange;
-use ipvs_backend::netlink::ipset::{Entry, SetName, SetSpec};
+use ipvs_backend::netlink::ipset::{Entry, SetKind, SetName, SetSpec};
 use ipvs_backend::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
 use ipvs_backend::netlink::route::LocalRoute;
 use proxy_core::Family;
@@ -22,6 +22,8 @@ pub(crate) struct State {
     /// Addresses on the device for virtual servers, if it is there.
     pub(crate) device: Option<BTreeSet<IpAddr>>,
     pub(crate) rules: BTreeMap<Family, PacketFilter>,
+    /// The families with a table of kube-proxy's mode for `nf_tables`.
+    pub(crate) legacy_tables: BTreeSet<Family>,
 }
 
 impl State {
@@ -40,7 +42,7 @@ impl State {
             state.services.insert(id, (Service::new(id, scheduler), destinations));
         }
         let name: SetName = "STRANGERS".parse().unwrap();
-        let spec = SetSpec::new(name, ipvs_backend::netlink::ipset::SetKind::HashIp(Family::Ipv4));
+        let spec = SetSpec::new(name, SetKind::HashIp(Family::Ipv4));
         let member = Entry::Ip("198.51.100.9".parse().unwrap());
         state.sets.insert(name, (spec, BTreeMap::from([(member, None)])));
         let address = "192.0.2.77".parse().unwrap();
@@ -54,6 +56,19 @@ impl State {
             state.rules.insert(family, filter);
         }
         state
+    }
+
+    /// What kube-proxy's modes for iptables and `nf_tables` leave, and an older one of its IPVS mode.
+    pub(crate) fn add_leftovers(&mut self) {
+        let rules = "*filter\n:KUBE-SERVICES - [0:0]\n-A INPUT -j KUBE-SERVICES\nCOMMIT\n\
+                     *nat\n:KUBE-SVC-A - [0:0]\n:KUBE-SEP-A - [0:0]\n-A KUBE-SVC-A -j KUBE-SEP-A\n\
+                     -A KUBE-SVC-A -m set --match-set KUBE-NODE-PORT-SCTP dst -j RETURN\nCOMMIT\n";
+        for family in Family::ALL {
+            self.rules.entry(family).or_default().restore(rules).unwrap();
+            self.legacy_tables.insert(family);
+        }
+        let name: SetName = "KUBE-NODE-PORT-SCTP".parse().unwrap();
+        self.sets.insert(name, (SetSpec::new(name, SetKind::BitmapPort), BTreeMap::new()));
     }
 
     /// The same with each mark of ours replaced by whom it is for, and with what does not matter
@@ -74,6 +89,7 @@ impl State {
         }
         lines.extend(self.routes.iter().map(|route| format!("{route:?}")));
         lines.push(format!("device {:?}", self.device));
+        lines.extend(self.legacy_tables.iter().map(|family| format!("{family} table")));
         for (family, rules) in &self.rules {
             lines.extend(rules.by_meaning().map(|rule| format!("{family} {rule}")));
         }

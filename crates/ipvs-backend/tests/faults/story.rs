@@ -25,7 +25,7 @@ pub(crate) struct Story {
     has_read: bool,
 }
 
-fn backend(
+pub(crate) fn backend(
     kernel: &FakeKernel,
     faults: &Faults,
     binding: Binding,

@@ -162,12 +162,17 @@ impl<K: Kernel> Kernel for Unreliable<K> {
     fn change_rules(
         &mut self,
         family: Family,
+        saved: Option<String>,
         input: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()> {
-        self.run_one(|kernel| kernel.change_rules(family, input))
+        self.run_one(|kernel| kernel.change_rules(family, saved, input))
     }
 
-    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<bool> {
-        self.read(|kernel| kernel.remove_table(family, name))
+    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
+        self.run_one(|kernel| kernel.restore_rules(family, input))
+    }
+
+    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()> {
+        self.run_one(|kernel| kernel.remove_table(family, name))
     }
 }

@@ -1,0 +1,93 @@
+//! What there is, set against what is wanted, before anything is changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proxy_core::{BackendError, DesiredState, Family};
+
+use super::wish::wish;
+use super::{IpvsBackend, attempting};
+use crate::kernel::Kernel;
+use crate::ledger::{Ledger, Touched};
+use crate::observe::Observed;
+use crate::op::Step;
+use crate::plan::{destroyed_legacy_sets, plan, removed_legacy_rules, set_steps};
+use crate::rules::{Difference, LegacyRules, restore_input, static_rules};
+
+/// The packet filter's rules of each family that is served, as text.
+pub(super) type Saved = BTreeMap<Family, String>;
+
+/// The kernel as it was read, and what is wanted of it.
+pub(super) struct Survey {
+    pub(super) observed: Observed,
+    pub(super) saved: Saved,
+    pub(super) ledger: Ledger,
+    pub(super) touched: Touched,
+}
+
+/// What [`Backend::resync`](proxy_core::Backend::resync) would do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The sets that the static rules refer to are made fit.
+    pub sets: Vec<Step>,
+    /// Then what the static rules lack is loaded.
+    pub rules: Vec<Difference>,
+    /// Then all the rest is done.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// A line for each object that would change, in order.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let step = |step: &Step| step.op.to_string();
+        let sets = self.sets.iter().map(step);
+        sets.chain(self.rules.iter().map(Difference::to_string)).chain(self.steps.iter().map(step))
+    }
+}
+
+impl<K: Kernel> IpvsBackend<K> {
+    /// What [`Backend::resync`](proxy_core::Backend::resync) would do now. Changes nothing.
+    ///
+    /// # Errors
+    /// When the kernel cannot be read.
+    pub fn plan(&mut self, desired: &DesiredState) -> Result<Plan, BackendError> {
+        let Survey { observed, saved, ledger, touched } = self.survey(desired)?;
+        let mut steps = plan(&touched, &ledger, &observed, &self.config.node);
+        steps.extend(removed_legacy_rules(&observed));
+        steps.extend(destroyed_legacy_sets(&observed));
+        let rules = saved.iter().flat_map(|(&family, saved)| {
+            let mended = restore_input(&static_rules(family, &self.config.rules), saved);
+            mended.map_or_else(Vec::new, |(_, differences)| differences)
+        });
+        Ok(Plan { sets: set_steps(&ledger, &observed), rules: rules.collect(), steps })
+    }
+
+    /// Reads the kernel, and sets it against what is wanted.
+    pub(super) fn survey(&mut self, desired: &DesiredState) -> Result<Survey, BackendError> {
+        let (mut observed, saved) = self.observe()?;
+        let (ledger, mut touched) = wish(desired, &observed, &self.ownership);
+        self.touch_known(&mut touched, &observed);
+        for (id, service) in &mut observed.services {
+            if touched.services.contains_key(id) {
+                service.destinations = self.destinations(id)?;
+            }
+        }
+        Ok(Survey { observed, saved, ledger, touched })
+    }
+
+    /// Reads everything but the destinations of services.
+    pub(super) fn observe(&mut self) -> Result<(Observed, Saved), BackendError> {
+        let attempt = "read the kernel's virtual servers, sets and routes";
+        let mut observed = self.kernel.observe().map_err(attempting(attempt))?;
+        let mut all = Saved::new();
+        for &family in &self.capabilities.families {
+            let saved = self.kernel.saved_rules(family);
+            let saved = saved.map_err(attempting("read the rules of the packet filter"))?;
+            if let Some(legacy) = LegacyRules::find(family, &saved) {
+                observed.legacy_rules.insert(family, Arc::new(legacy));
+            }
+            all.insert(family, saved);
+        }
+        Ok((observed, all))
+    }
+}
