@@ -53,25 +53,26 @@ const HINTS: [&str; 3] = [":KUBE-IPTABLES-HINT", ":KUBE-KUBELET-CANARY", ":KUBE-
 
 impl Iptables {
     /// Finds the programs that run. One that shows a hint that this node uses its flavour comes
-    /// first, then the machine's default.
+    /// first, then the machine's default. After one with a hint the others are not looked at.
     ///
     /// # Errors
     /// When none runs, with what each said.
     pub fn detect() -> Result<Self, BackendError> {
-        let mut running = Vec::new();
+        let mut running = VecDeque::new();
         let mut complaints = Vec::new();
         for flavour in [Flavour::Default, Flavour::Nft, Flavour::Legacy] {
             match run(&flavour.program(Family::Ipv4, "save"), &[], "") {
                 Ok(saved) => {
-                    let is_used = HINTS.iter().any(|hint| saved.contains(hint));
-                    running.push((!is_used, flavour));
+                    if HINTS.iter().any(|hint| saved.contains(hint)) {
+                        running.push_front(flavour);
+                        break;
+                    }
+                    running.push_back(flavour);
                 }
                 Err(error) => complaints.push(error.to_string()),
             }
         }
-        running.sort_by_key(|(is_unused, _)| *is_unused);
-        let candidates: VecDeque<_> = running.into_iter().map(|(_, flavour)| flavour).collect();
-        if candidates.is_empty() {
+        if running.is_empty() {
             let remedy = format!(
                 "install the package iptables, and run as root or with CAP_NET_ADMIN and \
                  CAP_NET_RAW ({})",
@@ -79,7 +80,7 @@ impl Iptables {
             );
             return Err(BackendError::Missing { what: "a working iptables".to_owned(), remedy });
         }
-        Ok(Self { candidates, is_proved: false })
+        Ok(Self { candidates: running, is_proved: false })
     }
 
     /// Turns to the next flavour, if none has proved yet that it works. A kernel can lack what
