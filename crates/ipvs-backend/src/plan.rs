@@ -1,6 +1,7 @@
 //! From what is wanted and what is observed to an ordered list of ops. Pure: it decides, it does
 //! not do; whatever reaches the kernel was in a plan first.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,6 +56,27 @@ pub fn set_steps(ledger: &Ledger, observed: &Observed) -> Vec<Step> {
         Some(there) => rebuild(set, there),
     });
     ops.map(step).collect()
+}
+
+/// The ops after which every set has room for the members that `steps` add. Most of an earlier
+/// proxy's sets have less room than ours, and are kept until that is too little.
+#[must_use]
+pub fn room_steps(steps: &[Step], observed: &Observed) -> Vec<Step> {
+    let mut added = BTreeMap::<_, usize>::new();
+    for step in steps {
+        if let Op::AddMember(set, _) = step.op {
+            *added.entry(set).or_default() += 1;
+        }
+    }
+    let is_short = |set: SetId, there: &ObservedSet, added| {
+        let room = there.spec.max_elements;
+        room < set.spec().max_elements && there.members.len() + added > room as usize
+    };
+    let there = added.into_iter().filter_map(|(set, added)| {
+        observed.sets.get(&set).filter(|there| is_short(set, there, added)).map(|it| (set, it))
+    });
+    let step = |op| Step { phase: Phase::Sets, op, server: None };
+    there.flat_map(|(set, there)| rebuild(set, there)).map(step).collect()
 }
 
 fn is_fit(set: SetId, there: &ObservedSet, ledger: &Ledger) -> bool {

@@ -32,7 +32,7 @@ use crate::observe::Observed;
 use crate::op::{Op, Phase, Step};
 use crate::ownership::{self, Ownership};
 use crate::plan::{
-    Device, NodePlan, destroyed_legacy_sets, destroyed_sets, plan, removed_legacy_rules,
+    Device, NodePlan, destroyed_legacy_sets, destroyed_sets, plan, removed_legacy_rules, room_steps,
 };
 use crate::rules::RuleConfig;
 use crate::{exec, sysctl};
@@ -161,7 +161,10 @@ impl<K: Kernel> IpvsBackend<K> {
 
     /// The ops that bring what is touched to what is wanted.
     fn plan_change(&self, touched: &Touched) -> Vec<Step> {
-        plan(touched, &self.ledger, &self.observed, &self.config.node)
+        let steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
+        let mut all = room_steps(&steps, &self.observed);
+        all.extend(steps);
+        all
     }
 
     fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {

@@ -113,6 +113,28 @@ fn what_an_earlier_proxy_left_is_planned_first_and_removed_once_all_is_served() 
 }
 
 #[test]
+fn a_set_that_would_get_full_is_rebuilt_with_the_change_that_fills_it() {
+    let set = SetId { purpose: Purpose::ClusterIp, family: Family::Ipv4 };
+    let mut state = State::of_strangers();
+    let small = SetSpec { max_elements: 2, ..set.spec() };
+    state.sets.insert(set.name(), (small, [].into()));
+    let mut story = Story::begin(state, Binding::Route);
+    for id in [1, 2] {
+        story.handle(balanced(id, Scheduler::default()));
+    }
+    let _ = story.run(Duration::from_secs(1));
+    let room = |story: &Story| story.kernel.state().sets[&set.name()].0.max_elements;
+    assert_eq!(room(&story), 2);
+    story.handle(balanced(3, Scheduler::default()));
+    for report in story.run(Duration::from_secs(1)) {
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
+    }
+    assert_eq!(room(&story), set.spec().max_elements);
+    assert_eq!(story.kernel.state().sets[&set.name()].1.len(), 3);
+    story.assert_recovers();
+}
+
+#[test]
 fn an_address_is_bound_for_the_sake_of_any_virtual_server_that_works() {
     for broken in [1, 2] {
         let mut story = Story::begin(State::of_strangers(), Binding::Route);
