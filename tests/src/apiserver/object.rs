@@ -1,7 +1,7 @@
 //! One stored object: its encoding, and what selectors ask of it.
 
 use hyper::body::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::kind::Kind;
 
@@ -36,7 +36,13 @@ pub(super) struct Stamp {
 
 impl Object {
     /// An object of `kind` with this content, which is an object with an object as `metadata`.
-    pub(super) fn new(kind: &Kind, key: Key, content: &Value, stamp: Stamp, revision: u64) -> Self {
+    pub(super) fn new(
+        kind: &Kind,
+        key: Key,
+        content: &Value,
+        stamp: &Stamp,
+        revision: u64,
+    ) -> Self {
         let labels = strings(&content["metadata"]["labels"]);
         let fields = fields(kind, content);
         let tail = tail(&key, content, stamp).into();
@@ -94,39 +100,44 @@ impl Object {
 }
 
 /// `","name":..},"spec":..}`: all but kind, version and revision.
-fn tail(key: &Key, content: &Value, stamp: Stamp) -> Vec<u8> {
-    let mut metadata = content["metadata"].as_object().cloned().unwrap_or_default();
-    metadata.remove("resourceVersion");
-    metadata.insert("name".to_owned(), key.name.clone().into());
-    if key.namespace.is_empty() {
-        metadata.remove("namespace");
-    } else {
-        metadata.insert("namespace".to_owned(), key.namespace.clone().into());
+fn tail(key: &Key, content: &Value, stamp: &Stamp) -> Vec<u8> {
+    let mut tail = vec![b'"'];
+    let mut own = vec![("name", &*key.name), ("uid", &*stamp.uid)];
+    own.push(("creationTimestamp", &*stamp.created));
+    if !key.namespace.is_empty() {
+        own.push(("namespace", &*key.namespace));
     }
-    metadata.insert("uid".to_owned(), stamp.uid.into());
-    metadata.insert("creationTimestamp".to_owned(), stamp.created.into());
-    metadata.remove("generation");
+    for (name, text) in own {
+        write_field(name, &text.into(), &mut tail);
+    }
     if let Some(generation) = stamp.generation {
-        metadata.insert("generation".to_owned(), generation.into());
+        write_field("generation", &generation.into(), &mut tail);
     }
-    let mut tail = vec![b'"', b','];
-    tail.extend_from_slice(&inside(&metadata));
+    for (name, value) in content["metadata"].as_object().into_iter().flatten() {
+        if !OWN.contains(&name.as_str()) {
+            write_field(name, value, &mut tail);
+        }
+    }
     tail.push(b'}');
-    let is_body = |name: &str| !matches!(name, "kind" | "apiVersion" | "metadata");
-    let all = content.as_object().into_iter().flatten();
-    for (name, value) in all.filter(|(name, _)| is_body(name)) {
-        tail.push(b',');
-        let one = Map::from_iter([(name.clone(), value.clone())]);
-        tail.extend_from_slice(&inside(&one));
+    for (name, value) in content.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "kind" | "apiVersion" | "metadata") {
+            write_field(name, value, &mut tail);
+        }
     }
     tail.push(b'}');
     tail
 }
 
-/// An object's text without its braces.
-fn inside(object: &Map<String, Value>) -> Vec<u8> {
-    let text = serde_json::to_vec(object).expect("values can be encoded");
-    text[1..text.len() - 1].to_vec()
+/// What the server writes into metadata, whatever it is given.
+const OWN: [&str; 6] =
+    ["name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion"];
+
+/// Writes `,"name":value`.
+fn write_field(name: &str, value: &Value, to: &mut Vec<u8>) {
+    to.push(b',');
+    serde_json::to_writer(&mut *to, name).expect("text can be encoded");
+    to.push(b':');
+    serde_json::to_writer(to, value).expect("values can be encoded");
 }
 
 fn strings(object: &Value) -> Vec<(String, String)> {

@@ -49,7 +49,7 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// The name that it asks for, if it is one.
+    /// Whether an object passes.
     pub(super) fn matches(&self, object: &Object) -> bool {
         let label = |name: &str| {
             object.labels.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str())
@@ -162,7 +162,7 @@ mod tests {
         });
         let key = Key { namespace: "shop".into(), name: "web".into() };
         let stamp = Stamp { uid: String::new(), created: String::new(), generation: None };
-        Object::new(&KINDS[0], key, &content, stamp, 1)
+        Object::new(&KINDS[0], key, &content, &stamp, 1)
     }
 
     #[track_caller]

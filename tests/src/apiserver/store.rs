@@ -116,7 +116,7 @@ impl Store {
     ) -> Arc<Object> {
         let before = self.get(kind, &key).cloned();
         let stamp = self.stamp(kind, before.as_deref(), content, writing);
-        let after = Arc::new(Object::new(kind, key, content, stamp, self.revision + 1));
+        let after = Arc::new(Object::new(kind, key, content, &stamp, self.revision + 1));
         if let Some(before) = &before
             && before.same_content(&after)
         {

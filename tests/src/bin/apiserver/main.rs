@@ -11,7 +11,8 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use tests::apiserver::control::{HELP, serve};
 use tests::apiserver::{
-    ApiServer, ClientCertificate, Credentials, Options, Security, Streaming, Token, read_paths,
+    ApiServer, ClientCertificate, Credentials, KINDS, Options, Population, Security, Streaming,
+    Token, read_paths,
 };
 
 /// A stand-in for a Kubernetes API server: Services, EndpointSlices, Nodes, ServiceCIDRs, Events.
@@ -39,6 +40,15 @@ struct Arguments {
     /// A file of objects in YAML or JSON, or a directory of such; may be repeated.
     #[arg(long, value_name = "PATH")]
     objects: Vec<PathBuf>,
+    /// A cluster of so many Services, with a mix of what clusters have, always the same.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    services: u32,
+    /// Endpoints of each Service of --services.
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    endpoints: u32,
+    /// Nodes of the cluster of --services.
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    nodes: u32,
     /// HTTPS instead of HTTP. The certificate of the authority, and a client's with its key, are
     /// written to this directory as ca.crt, client.crt and client.key.
     #[arg(long, value_name = "DIRECTORY")]
@@ -97,12 +107,17 @@ fn main() -> anyhow::Result<()> {
             .try_apply(object)
             .map_err(|refusal| anyhow::anyhow!("{}: {object}", refusal.message))?;
     }
+    if arguments.services > 0 {
+        let Arguments { services, endpoints, nodes, .. } = arguments;
+        server.apply_all(Population::new(services, endpoints, nodes).objects());
+    }
     let credentials = credentials(&server, &arguments)?;
     if let Some(path) = &arguments.kubeconfig {
         fs::write(path, server.kubeconfig(&credentials))
             .with_context(|| format!("write {}", path.display()))?;
     }
-    let (url, control_at, count) = (server.url(), control.local_addr()?, objects.len());
+    let count: usize = KINDS.iter().map(|kind| server.count(kind.plural)).sum();
+    let (url, control_at) = (server.url(), control.local_addr()?);
     let mut out = std::io::stdout();
     writeln!(out, "serving {count} objects at {url}, control at http://{control_at}/control")?;
     out.flush()?;
