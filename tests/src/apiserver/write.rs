@@ -149,12 +149,15 @@ fn check_kind(asked: &Asked, given: &Value) -> Result<(), Refusal> {
 }
 
 fn check_namespace(asked: &Asked, given: &Value) -> Result<(), Refusal> {
-    match given["metadata"]["namespace"].as_str() {
-        Some(namespace) if namespace != asked.namespace => {
-            let message = "the namespace of the provided object does not match the namespace sent \
-                           on the request";
-            Err(Refusal::bad_request(message))
-        }
-        _ => Ok(()),
+    if asked.kind.namespaced && asked.namespace.is_empty() {
+        let message = "an empty namespace may not be set during creation";
+        return Err(Refusal::bad_request(message));
     }
+    let given = given["metadata"]["namespace"].as_str().unwrap_or_default();
+    if given.is_empty() || given == asked.namespace {
+        return Ok(());
+    }
+    let message = "the namespace of the provided object does not match the namespace sent on the \
+                   request";
+    Err(Refusal::bad_request(message))
 }

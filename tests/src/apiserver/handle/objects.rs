@@ -80,7 +80,23 @@ impl ApiServer {
     /// When no such resource is served.
     #[must_use]
     pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
-        let kind = by_name(resource);
+        self.object_of(by_name(resource).group, resource, namespace, name)
+    }
+
+    /// One object of a resource of a group; other groups may have one of that name too.
+    ///
+    /// # Panics
+    /// When no such resource is served.
+    #[must_use]
+    pub fn object_of(
+        &self,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Value> {
+        let kind = KINDS.iter().find(|kind| kind.group == group && kind.plural == resource);
+        let kind = kind.unwrap_or_else(|| panic!("no resource {resource} of {group} is served"));
         let store = self.shared.store();
         store.get(kind, &key(kind, namespace, name)).map(|object| object.value(kind))
     }
