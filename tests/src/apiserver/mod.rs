@@ -18,6 +18,7 @@ mod access;
 mod answer;
 pub mod control;
 mod discovery;
+mod event;
 mod fault;
 mod handle;
 mod journal;

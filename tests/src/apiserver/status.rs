@@ -117,6 +117,24 @@ impl Refusal {
         Self { details, ..Self::new(422, "Invalid", message) }
     }
 
+    /// An object that breaks rules, each given as a field and what is wrong with it.
+    pub(super) fn invalid_object(kind: &Kind, name: &str, faults: &[(&str, &str)]) -> Self {
+        let group = if kind.group.is_empty() { String::new() } else { format!(".{}", kind.group) };
+        let texts = faults.iter().map(|(field, fault)| format!("{field}: {fault}"));
+        let texts = texts.collect::<Vec<_>>().join(", ");
+        let texts = if faults.len() > 1 { format!("[{texts}]") } else { texts };
+        let message = format!("{}{group} \"{name}\" is invalid: {texts}", kind.kind);
+        let cause = |(field, fault): &(&str, &str)| {
+            let is_missing = fault.starts_with("Required");
+            let reason = if is_missing { "FieldValueRequired" } else { "FieldValueInvalid" };
+            json!({ "reason": reason, "message": fault, "field": field })
+        };
+        let mut details = details(kind, name);
+        details["kind"] = kind.kind.into();
+        details["causes"] = faults.iter().map(cause).collect();
+        Self { details, ..Self::new(422, "Invalid", message) }
+    }
+
     pub(super) fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
         let message = match name {
             "" => format!("{} is forbidden: {why}", qualified(kind)),

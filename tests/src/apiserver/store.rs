@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use hyper::body::Bytes;
 use serde_json::Value;
 
+use super::event::{converted, twin};
 use super::kind::{KINDS, Kind};
 use super::object::{Key, Object, Stamp};
 use super::selector::Selector;
@@ -122,14 +123,26 @@ impl Store {
         {
             return Arc::clone(before);
         }
+        self.revision += 1;
         self.record(kind, before, Some(Arc::clone(&after)));
+        if let Some(twin) = twin(kind) {
+            let before = self.get(twin, &after.key).cloned();
+            let (key, content) = (after.key.clone(), converted(kind, content));
+            let after = Object::new(twin, key, &content, &stamp, self.revision);
+            self.record(twin, before, Some(Arc::new(after)));
+        }
         after
     }
 
     /// Removes an object. Returns what it was, with the revision of its removal.
     pub(super) fn remove(&mut self, kind: &'static Kind, key: &Key) -> Option<Arc<Object>> {
         let before = self.get(kind, key).cloned()?;
+        self.revision += 1;
         self.record(kind, Some(Arc::clone(&before)), None);
+        if let Some(twin) = twin(kind) {
+            let before = self.get(twin, key).cloned();
+            self.record(twin, before, None);
+        }
         Some(Arc::new(before.at(self.revision)))
     }
 
@@ -154,8 +167,8 @@ impl Store {
         Stamp { uid: text("uid"), created: text("creationTimestamp"), generation }
     }
 
+    /// Takes in a change of this revision.
     fn record(&mut self, kind: &Kind, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
-        self.revision += 1;
         let table = &mut self.tables[kind.index()];
         match (&before, &after) {
             (_, Some(object)) => {

@@ -7,6 +7,7 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{AnyBody, json as answer_json, whole};
+use super::event::faults;
 use super::kind::Kind;
 use super::object::Key;
 use super::request::{Asked, Verb};
@@ -50,6 +51,7 @@ fn create(store: &mut Store, asked: &Asked, given: &Value) -> Result<Response<An
     if store.get(asked.kind, &key).is_some() {
         return Err(Refusal::already_exists(asked.kind, &key.name));
     }
+    check_event(asked, &key, None, given)?;
     let object = store.put(asked.kind, key, given, Writing { now: &now() });
     Ok(whole(StatusCode::CREATED, asked.kind, &object))
 }
@@ -64,6 +66,7 @@ fn update(store: &mut Store, asked: &Asked, given: &Value) -> Result<Response<An
     if !wanted.is_empty() && wanted != before.revision.to_string() {
         return Err(Refusal::conflict(asked.kind, &key.name));
     }
+    check_event(asked, &key, Some(&before.value(asked.kind)), given)?;
     let object = store.put(asked.kind, key, given, Writing { now: &now() });
     Ok(whole(StatusCode::OK, asked.kind, &object))
 }
@@ -79,7 +82,8 @@ fn patch(
     let key = asked.key();
     let before = store.get(asked.kind, &key);
     let before = before.ok_or_else(|| Refusal::not_found(asked.kind, &key.name))?;
-    let mut object = before.value(asked.kind);
+    let unpatched = before.value(asked.kind);
+    let mut object = unpatched.clone();
     match format {
         "application/merge-patch+json" => merge(&mut object, patch),
         // Without directives, and for fields that are not lists of keyed things, it is the same.
@@ -92,6 +96,7 @@ fn patch(
     if !wanted.is_empty() && wanted != before.revision.to_string() {
         return Err(Refusal::conflict(asked.kind, &key.name));
     }
+    check_event(asked, &key, Some(&unpatched), &object)?;
     let object = store.put(asked.kind, key, &object, Writing { now: &now() });
     Ok(whole(StatusCode::OK, asked.kind, &object))
 }
@@ -135,6 +140,24 @@ fn has_directives(patch: &Value) -> bool {
         }
         Value::Array(items) => items.iter().any(Value::is_object),
         _ => false,
+    }
+}
+
+/// Events are the only objects that are validated: they are what a node proxy writes.
+fn check_event(
+    asked: &Asked,
+    key: &Key,
+    before: Option<&Value>,
+    after: &Value,
+) -> Result<(), Refusal> {
+    if asked.kind.kind != "Event" {
+        return Ok(());
+    }
+    let mut after = after.clone();
+    after["metadata"]["namespace"] = key.namespace.clone().into();
+    match &faults(asked.kind, before, &after)[..] {
+        [] => Ok(()),
+        faults => Err(Refusal::invalid_object(asked.kind, &key.name, faults)),
     }
 }
 

@@ -80,43 +80,23 @@ impl ApiServer {
     /// When no such resource is served.
     #[must_use]
     pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
-        self.object_of(by_name(resource).group, resource, namespace, name)
-    }
-
-    /// One object of a resource of a group; other groups may have one of that name too.
-    ///
-    /// # Panics
-    /// When no such resource is served.
-    #[must_use]
-    pub fn object_of(
-        &self,
-        group: &str,
-        resource: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Value> {
-        let kind = KINDS.iter().find(|kind| kind.group == group && kind.plural == resource);
-        let kind = kind.unwrap_or_else(|| panic!("no resource {resource} of {group} is served"));
+        let kind = by_name(resource);
         let store = self.shared.store();
         store.get(kind, &key(kind, namespace, name)).map(|object| object.value(kind))
     }
 
-    /// All objects of a resource, of all groups that have one of that name.
+    /// All objects of a resource. Events are in the form of `events.k8s.io`.
     ///
     /// # Panics
     /// When no such resource is served.
     #[must_use]
     pub fn objects(&self, resource: &str) -> Vec<Value> {
-        let _ = by_name(resource);
+        let kind = by_name(resource);
         let store = self.shared.store();
         let everything = Range { namespace: String::new(), selector: Selector::default() };
-        let kinds = KINDS.iter().filter(|kind| kind.plural == resource);
-        let all = kinds.flat_map(|kind| {
-            let page = store.list(kind, &everything, store.revision(), None, 0);
-            let objects = page.expect("the current revision does not expire").objects;
-            objects.into_iter().map(|object| object.value(kind))
-        });
-        all.collect()
+        let page = store.list(kind, &everything, store.revision(), None, 0);
+        let objects = page.expect("the current revision does not expire").objects;
+        objects.iter().map(|object| object.value(kind)).collect()
     }
 
     /// How many objects of a resource there are.
@@ -154,9 +134,9 @@ impl ApiServer {
     }
 }
 
-/// A resource by its plural; the core's before another group's.
+/// A resource by its plural; of Events the newer one.
 fn by_name(resource: &str) -> &'static Kind {
-    let kind = KINDS.iter().find(|kind| kind.plural == resource);
+    let kind = KINDS.iter().rev().find(|kind| kind.plural == resource);
     kind.unwrap_or_else(|| panic!("no resource {resource} is served"))
 }
 

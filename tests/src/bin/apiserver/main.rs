@@ -1,6 +1,7 @@
 //! The stand-in for an API server as a program: other programs can use it, and break it.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -116,7 +117,8 @@ fn main() -> anyhow::Result<()> {
         fs::write(path, server.kubeconfig(&credentials))
             .with_context(|| format!("write {}", path.display()))?;
     }
-    let count: usize = KINDS.iter().map(|kind| server.count(kind.plural)).sum();
+    let resources: BTreeSet<_> = KINDS.iter().map(|kind| kind.plural).collect();
+    let count: usize = resources.into_iter().map(|resource| server.count(resource)).sum();
     let (url, control_at) = (server.url(), control.local_addr()?);
     let mut out = std::io::stdout();
     writeln!(out, "serving {count} objects at {url}, control at http://{control_at}/control")?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tests::apiserver::{ApiServer, Credentials, Options};
 
 use crate::client::{client, run};
+use crate::raw::get;
 
 fn event(name: &str) -> Event {
     serde_json::from_value(json!({
@@ -47,23 +48,32 @@ fn an_event_is_made_patched_replaced_and_removed() {
         let series = json!({ "series": again, "note": null });
         let patched = api.patch("e", &patch, &Patch::Merge(&series)).await;
         assert_eq!(patched.unwrap().series.unwrap().count, 2);
-        let note = Patch::Strategic(json!({ "note": "x" }));
-        let mut patched = api.patch("e", &patch, &note).await.unwrap();
-        assert_eq!(patched.note.as_deref(), Some("x"));
+        let third = json!({ "count": 3, "lastObservedTime": "2026-01-02T03:06:05.000006Z" });
+        let third = Patch::Strategic(json!({ "series": third }));
+        let mut patched = api.patch("e", &patch, &third).await.unwrap();
+        assert_eq!(patched.series.as_ref().unwrap().count, 3);
+        let note = Patch::Merge(json!({ "note": "other" }));
+        assert_eq!(code(api.patch("e", &patch, &note).await), 422);
         let missing = api.patch("z", &PatchParams::default(), &Patch::Merge(&series)).await;
         assert_eq!(code(missing), 404);
 
-        patched.note = Some("y".to_owned());
+        patched.series.as_mut().unwrap().count = 4;
         let replaced = api.replace("e", &make, &patched).await.unwrap();
-        assert_eq!(replaced.note.as_deref(), Some("y"));
+        assert_eq!(replaced.series.unwrap().count, 4);
         // The version that it was read with is not there any more.
-        patched.note = Some("z".to_owned());
+        patched.series.as_mut().unwrap().count = 5;
         assert_eq!(code(api.replace("e", &make, &patched).await), 409);
 
-        let stored = server.object_of("events.k8s.io", "events", "default", "e").unwrap();
-        assert_eq!((&stored["note"], &stored["series"]["count"]), (&json!("y"), &json!(2)));
+        let stored = server.object("events", "default", "e").unwrap();
+        assert_eq!(stored["series"]["count"], 4);
+        let shown = get(&server, "/api/v1/namespaces/default/events/e").json();
+        assert_eq!(shown["involvedObject"]["name"], "node-1");
+        for field in ["uid", "resourceVersion"] {
+            assert_eq!(shown["metadata"][field], stored["metadata"][field]);
+        }
         api.delete("e", &DeleteParams::default()).await.unwrap();
         assert_eq!(code(api.get("e").await), 404);
+        assert_eq!(get(&server, "/api/v1/namespaces/default/events/e").status, 404);
     });
 }
 
