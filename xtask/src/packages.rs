@@ -32,15 +32,20 @@ pub(crate) const NETWORK_TOOLS: &[Tool] = &[
 
 /// Makes sure that every tool is there; installs the missing ones as root, else says how.
 pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
-    if missing(tools).is_empty() {
+    ensure_none(|| missing(tools))
+}
+
+/// Like [`ensure`], for packages that are told otherwise than by a program; `missing` looks each time.
+pub(crate) fn ensure_none(missing: impl Fn() -> Vec<&'static str>) -> Result<()> {
+    if missing().is_empty() {
         return Ok(());
     }
     // A directory can be locked without leaving a file behind.
     let dpkg = File::open("/var/lib/dpkg").with_context(|| {
-        format!("missing: {}; only Debian packages can be installed", missing(tools).join(" "))
+        format!("missing: {}; only Debian packages can be installed", missing().join(" "))
     })?;
     dpkg.lock().context("wait for another installation to end")?;
-    let packages = missing(tools); // another invocation may have installed them meanwhile
+    let packages = missing(); // another invocation may have installed them meanwhile
     if packages.is_empty() {
         return Ok(());
     }
@@ -83,6 +88,38 @@ pub(crate) fn apt_get(args: &[&str], dir: &Path) -> Result<()> {
         bail!("apt-get {} failed: {}", args.join(" "), said.trim());
     }
     Ok(())
+}
+
+/// Downloads packages and unpacks them into `directory`, without installing them.
+pub(crate) fn unpack(packages: &[&str], directory: &Path) -> Result<()> {
+    ensure(&[Tool { program: "dpkg", package: "dpkg" }])?;
+    let download: Vec<_> = ["download"].iter().chain(packages).copied().collect();
+    apt_get(&download, directory).or_else(|error| {
+        if !is_root() {
+            return Err(error);
+        }
+        apt_get(&["update"], Path::new("/"))?;
+        apt_get(&download, directory)
+    })?;
+    for package in debian_files(directory)? {
+        let unpacked = Command::new("dpkg").arg("-x").arg(&package).arg(directory).status();
+        if !unpacked.context("start dpkg")?.success() {
+            bail!("dpkg cannot unpack {}", package.display());
+        }
+        fs::remove_file(&package).with_context(|| format!("delete {}", package.display()))?;
+    }
+    Ok(())
+}
+
+fn debian_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("read {}", dir.display()))? {
+        let path = entry.context("read a directory entry")?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 fn missing(tools: &[Tool]) -> Vec<&'static str> {

@@ -13,6 +13,7 @@ use crate::guest::Kernel;
 
 pub(crate) mod artifacts;
 mod cargo;
+mod deploy;
 mod in_guest;
 mod kernel;
 mod libtest;
@@ -67,18 +68,21 @@ enum Group {
     Unit,
     /// Examples in the documentation
     Doc,
+    /// Manifests, chart, image, alerts and the migration guide
+    Deploy,
     /// Tests that need a kernel with IPVS
     Kernel,
     /// Tests that need a kernel with IPVS and nf_tables
     Nftables,
 }
 
-const ALL: [Group; 7] = [
+const ALL: [Group; 8] = [
     Group::Fmt,
     Group::Clippy,
     Group::Docs,
     Group::Unit,
     Group::Doc,
+    Group::Deploy,
     Group::Kernel,
     Group::Nftables,
 ];
@@ -116,6 +120,7 @@ impl Group {
             Self::Docs => "docs",
             Self::Unit => "unit",
             Self::Doc => "doc",
+            Self::Deploy => "deploy",
             Self::Kernel => "kernel",
             Self::Nftables => "nftables",
         }
@@ -133,6 +138,7 @@ impl Group {
             Self::Docs => cargo::docs(args.verbose),
             Self::Unit => cargo::unit(filter, args.verbose),
             Self::Doc => cargo::doc(filter, args.verbose),
+            Self::Deploy => deploy::run(args.verbose),
             Self::Kernel => kernel::run(kernel::Subset::Plain, args.kernel, filter, args.verbose),
             Self::Nftables => {
                 kernel::run(kernel::Subset::Nftables, args.kernel, filter, args.verbose)

@@ -11,8 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::packages::{self, Tool};
 use crate::workspace;
 
-const TOOLS: &[Tool] =
-    &[Tool { program: "dpkg", package: "dpkg" }, Tool { program: "depmod", package: "kmod" }];
+const TOOLS: &[Tool] = &[Tool { program: "depmod", package: "kmod" }];
 
 /// A kernel as its package holds it.
 #[derive(Clone, Debug)]
@@ -46,11 +45,7 @@ fn fetch(cache: &Path, stock: &Path) -> Result<()> {
     fs::create_dir(&unpacked).context("create a directory for the kernel")?;
     let kernel = kernel_package()?;
     eprintln!("downloading {kernel} and busybox-static");
-    packages::apt_get(&["download", &kernel, "busybox-static"], &unpacked)?;
-    for package in debian_files(&unpacked)? {
-        run(Command::new("dpkg").arg("-x").arg(&package).arg(&unpacked))?;
-        fs::remove_file(&package).with_context(|| format!("delete {}", package.display()))?;
-    }
+    packages::unpack(&[&kernel, "busybox-static"], &unpacked)?;
     let depmod = packages::find("depmod").context("find depmod")?;
     run(Command::new(depmod).arg("-b").arg(&unpacked).arg(version(&unpacked)?))?;
     fs::rename(&unpacked, stock).with_context(|| format!("rename to {}", stock.display()))
@@ -78,17 +73,6 @@ fn depends() -> Result<String> {
 fn first_dependency(apt_cache: &str) -> Option<String> {
     let packages = apt_cache.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     packages.map(str::to_owned).find(|package| package.starts_with("linux-image-"))
-}
-
-fn debian_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).with_context(|| format!("read {}", dir.display()))? {
-        let path = entry.context("read a directory entry")?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }
 
 fn read(stock: &Path) -> Result<Stock> {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use super::artifacts::{self, Artifacts};
 use super::outcome::Outcome;
 use super::{libtest, process};
 use crate::workspace;
@@ -42,6 +43,17 @@ pub(super) fn doc(filter: Option<&str>, verbose: bool) -> Result<Outcome> {
         filter,
         verbose,
     )
+}
+
+/// Builds every program and every test.
+pub(super) fn build() -> Result<Artifacts> {
+    let mut build = cargo(&["build", "--message-format=json-render-diagnostics"]);
+    let built = process::run(build.args(BUILD), false)?;
+    if !built.success {
+        let messages = built.output.lines().filter(|line| !line.starts_with('{'));
+        bail!("the tests do not build:\n{}", messages.collect::<Vec<_>>().join("\n"));
+    }
+    artifacts::parse(&built.stdout)
 }
 
 /// The cargo that runs us, in the repository's root.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::artifacts::{self, TestProgram};
+use super::artifacts::TestProgram;
 use super::in_guest::{self, Test, Verdict};
 use super::outcome::Outcome;
 use super::{cargo, libtest, process, shards};
@@ -98,13 +98,7 @@ struct Found {
 }
 
 fn find(subset: Subset, filter: Option<&str>) -> Result<Found> {
-    let mut build = cargo::cargo(&["build", "--message-format=json-render-diagnostics"]);
-    let built = process::run(build.args(cargo::BUILD), false)?;
-    if !built.success {
-        let messages = built.output.lines().filter(|line| !line.starts_with('{'));
-        bail!("the tests do not build:\n{}", messages.collect::<Vec<_>>().join("\n"));
-    }
-    let artifacts = artifacts::parse(&built.stdout)?;
+    let artifacts = cargo::build()?;
     let mut tests = Vec::new();
     for program in artifacts.tests {
         let names = ignored(&program)?.into_iter();
