@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::network::{self, Networked, News};
 use crate::node_facts::NodeFacts;
 use crate::notice::Notices;
+use crate::reload::Live;
 
 /// All that can happen to the driver, besides time passing.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) enum Input {
     Events(Vec<Event>),
     /// The node's network changed.
     Network(News),
+    /// The configuration changed.
+    Settings(Live),
     /// What became known so far is complete: programming may begin.
     Complete,
     /// Compare everything with the kernel now.
@@ -57,6 +60,12 @@ pub(crate) fn drive<B: Networked>(
                         }
                         Input::Network(news) => {
                             network::take_in(news, &mut facts, &mut reconciler, Instant::now());
+                        }
+                        Input::Settings(live) => {
+                            let now = Instant::now();
+                            publisher.set_sync_period(live.schedule.audit_interval);
+                            reconciler.reschedule(live.schedule, now);
+                            network::reconfigure(live, &mut facts, &mut reconciler, now);
                         }
                         Input::Complete => {
                             reconciler.start();

@@ -17,6 +17,7 @@ mod node_args;
 mod node_facts;
 mod notice;
 mod plan;
+mod reload;
 mod resolve;
 mod run;
 mod source;

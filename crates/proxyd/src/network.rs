@@ -23,6 +23,7 @@ use tracing::{debug, info, warn};
 
 use crate::driver::Input;
 use crate::node_facts::{Held, NodeFacts, Pods};
+use crate::reload::Live;
 
 /// A burst of changes ends when nothing more was heard for this long.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -118,9 +119,32 @@ pub(crate) fn note_node(
         hand_on(facts, reconciler, now);
         reconciler.request_maintenance(now);
     }
+    hand_on_pods(&before, facts, reconciler, now);
+}
+
+/// Tells the model and the backend what follows from other settings.
+pub(crate) fn reconfigure(
+    live: Live,
+    facts: &mut NodeFacts,
+    reconciler: &mut Reconciler<impl Networked>,
+    now: Instant,
+) {
+    let before = facts.pods();
+    facts.reconfigure(live.node_ports, live.detect_local);
+    hand_on(facts, reconciler, now);
+    hand_on_pods(&before, facts, reconciler, now);
+}
+
+/// Tells the backend how pods are told from others, if that is not as it was before.
+fn hand_on_pods(
+    before: &Pods,
+    facts: &NodeFacts,
+    reconciler: &mut Reconciler<impl Networked>,
+    now: Instant,
+) {
     let pods = facts.pods();
-    if pods != before {
-        info!("the Node object names other networks for its pods; the rules follow");
+    if pods != *before {
+        info!("pods are told from others in another way; the rules follow");
         reconciler.backend_mut().follow_pods(pods);
         reconciler.request_maintenance(now);
     }

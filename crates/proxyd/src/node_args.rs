@@ -112,9 +112,8 @@ impl FirstLook {
             }
         };
         let held = held_addresses().context("read the addresses of interfaces")?;
-        let facts = NodeFacts::new(node_ips(settings), node.clone(), held)
-            .with_node_ports(settings.node_ports.clone())
-            .with_detect_local(settings.detect_local.clone());
+        let mut facts = NodeFacts::new(node_ips(settings), node.clone(), held);
+        facts.reconfigure(settings.node_ports.clone(), settings.detect_local.clone());
         let pods = facts.pods();
         let config = settings.ipvs_config(facts.node_ips(), pods.detector, pods.own);
         let flags = SchedulerFlags::default();

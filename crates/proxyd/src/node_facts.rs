@@ -44,20 +44,15 @@ impl NodeFacts {
         Self { given, node, held, node_ips, node_ports: NodePortAddresses::All, detect_local }
     }
 
-    /// The same, with pods told as `detect_local` says.
-    pub(crate) fn with_detect_local(self, detect_local: DetectLocal) -> Self {
-        Self { detect_local, ..self }
+    /// Node ports are served where `node_ports` says, and pods told as `detect_local` says.
+    pub(crate) fn reconfigure(&mut self, node_ports: NodePortAddresses, detect_local: DetectLocal) {
+        (self.node_ports, self.detect_local) = (node_ports, detect_local);
     }
 
     /// How pods are told from others.
     pub(crate) fn pods(&self) -> Pods {
         let own = pod_networks(self.node.as_deref());
         Pods { detector: detector(&self.detect_local, &own), own }
-    }
-
-    /// The same, with node ports served where `node_ports` says.
-    pub(crate) fn with_node_ports(self, node_ports: NodePortAddresses) -> Self {
-        Self { node_ports, ..self }
     }
 
     /// The source address of the node's own connections to virtual servers.
@@ -303,8 +298,9 @@ mod tests {
         let ipv6 = network("fd00:244:1::/64");
         let own = Detector::Networks { ipv4, ipv6 };
         let check = |node: Option<&Node>, choice, expected, expected_own: &Detector| {
-            let facts = NodeFacts::new(vec![], node.cloned().map(Arc::new), vec![]);
-            let pods = facts.with_detect_local(choice).pods();
+            let mut facts = NodeFacts::new(vec![], node.cloned().map(Arc::new), vec![]);
+            facts.reconfigure(NodePortAddresses::All, choice);
+            let pods = facts.pods();
             assert_eq!(pods, Pods { detector: expected, own: expected_own.clone() });
         };
         let (node, none) = (Some(&node), Detector::Unknown);

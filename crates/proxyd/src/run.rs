@@ -9,21 +9,22 @@ use clap::Args;
 use ipvs_backend::IpvsBackend;
 use ipvs_backend::netlink::monitor::Monitor;
 use proxy_core::Event;
-use proxy_core::reconciler::{Reconciler, Schedule};
+use proxy_core::reconciler::Reconciler;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{info, warn};
 
 use crate::cleanup;
-use crate::config::{self, Settings};
+use crate::config::{self, Configuration, KubeProxyFlags, Settings};
 use crate::driver::{Input, drive};
 use crate::health::{self, Publisher};
 use crate::kernel_settings;
-use crate::logging;
+use crate::logging::{self, Verbosity};
 use crate::manifest::{Reader, Wake, Watcher};
 use crate::network;
 use crate::node_args::{FirstLook, NodeArgs, Source};
 use crate::notice::{Notices, Reason};
+use crate::reload::{self, Live};
 use crate::source::{Changes, Severity};
 
 /// Serve the Services of the cluster on this node, and follow every change.
@@ -64,14 +65,22 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         return config::write(&configuration, path);
     }
     let settings = configuration.settings().context("it has no errors")?;
-    logging::start(settings.logging);
+    let verbosity = logging::start(settings.logging);
     for problem in configuration.problems() {
         warn!("{}", problem.to_string().trim_start_matches("warning: "));
     }
     if flags.init_only() {
         return prepare(settings);
     }
-    serve(settings)
+    let settings = settings.clone();
+    serve(&settings, Reload { flags: flags.clone(), configuration, verbosity })
+}
+
+/// What it takes to follow the configuration file.
+struct Reload {
+    flags: KubeProxyFlags,
+    configuration: Configuration,
+    verbosity: Verbosity,
 }
 
 #[expect(clippy::print_stdout, reason = "the command's result")]
@@ -88,7 +97,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(settings: &Settings) -> anyhow::Result<()> {
+fn serve(settings: &Settings, reload: Reload) -> anyhow::Result<()> {
     // They listen before the first look, so that nothing between is missed.
     let watcher = settings.manifests.as_ref().map(|directory| Watcher::new(directory, SETTLE));
     let monitor = Monitor::of_network().context("listen for changes of the network")?;
@@ -103,12 +112,7 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     let backend = IpvsBackend::open(config)?;
     kernel_settings::apply(settings)?;
-    let schedule = Schedule {
-        audit_interval: settings.sync_period,
-        min_interval: settings.min_sync_period,
-        ..Schedule::default()
-    };
-    let reconciler = Reconciler::new(backend, model, schedule);
+    let reconciler = Reconciler::new(backend, model, Live::of(settings).schedule);
 
     let (publisher, published) = Publisher::new(settings.sync_period);
     let (inputs, receiver) = mpsc::channel();
@@ -122,6 +126,7 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
         .spawn(move || drive(reconciler, facts, publisher, notices, &receiver))
         .context("start the driver thread")?;
     follow_network(monitor, &inputs)?;
+    follow_configuration(reload, &inputs)?;
     info!(node = node_name, version = env!("CARGO_PKG_VERSION"), "started");
     obey(&mut signals, &inputs);
     driver.join().map_err(|_| anyhow::anyhow!("the driver thread panicked"))?;
@@ -147,6 +152,16 @@ fn follow_source(
             unreachable!("a directory is watched before it is read")
         }
     }
+}
+
+fn follow_configuration(reload: Reload, inputs: &Sender<Input>) -> anyhow::Result<()> {
+    let inputs = inputs.clone();
+    let Reload { flags, configuration, verbosity } = reload;
+    thread::Builder::new()
+        .name("config".to_owned())
+        .spawn(move || reload::follow(&flags, configuration, &verbosity, &inputs))
+        .context("start the thread that follows the configuration file")?;
+    Ok(())
 }
 
 /// Follows addresses, routes and, where the kernel tells of them, rules: what happens to rules

@@ -141,6 +141,13 @@ impl<B: Backend> Reconciler<B> {
         }
     }
 
+    /// Does things at other times from now on. How failures are tried again stays.
+    pub fn reschedule(&mut self, schedule: Schedule, now: Instant) {
+        self.schedule = Schedule { backoff: self.schedule.backoff, ..schedule };
+        let latest = now + self.schedule.audit_interval;
+        self.audit_due = self.audit_due.map(|due| due.min(latest));
+    }
+
     /// Makes the next step trust nothing and read back everything.
     pub fn request_resync(&mut self) {
         if self.resync != Resync::AwaitingStart {

@@ -1,6 +1,6 @@
 //! Single values with their origins into a configuration. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
@@ -87,6 +87,28 @@ fn fits(path: &str, value: &Value) -> Result<(), String> {
     put(&mut single, path, value.clone());
     let single = serde_json::from_value::<KubeProxyConfiguration>(single);
     single.map(drop).map_err(|error| error.to_string())
+}
+
+/// Paths of fields that two configurations have with different values.
+pub(super) fn differences(one: &Value, other: &Value) -> Vec<String> {
+    let mut paths = Vec::new();
+    collect_differences("", one, other, &mut paths);
+    paths
+}
+
+fn collect_differences(path: &str, one: &Value, other: &Value, paths: &mut Vec<String>) {
+    let (Value::Object(fields), Value::Object(others)) = (one, other) else {
+        if one != other {
+            paths.push(path.to_owned());
+        }
+        return;
+    };
+    let names: BTreeSet<&String> = fields.keys().chain(others.keys()).collect();
+    for name in names {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let of = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or_default();
+        collect_differences(&path, &of(fields), &of(others), paths);
+    }
 }
 
 /// Whether a file says nothing by this value.

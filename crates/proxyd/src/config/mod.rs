@@ -27,6 +27,10 @@
 //! | `internalMarks.value`, `.mask` | `0x2000`, `0x1fff` | the packet marks that may be used: those that differ from the value in bits of the mask only |
 //! | `auditServicesPerSecond` | `20` | how many IPVS services are compared with the kernel in quiet times |
 //!
+//! While the daemon runs the file is followed: `logging.verbosity`, `ipvs.syncPeriod` and
+//! `.minSyncPeriod`, `nodePortAddresses`, `detectLocalMode`, `detectLocal` and `clusterCIDR` count at
+//! once; of other fields it is said that they count from the next start on.
+//!
 //! Some have flags, too, which count beside a file: `--manifests`, `--any-mode`, `--node-ip`,
 //! `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`.
 
@@ -129,6 +133,24 @@ impl Configuration {
     #[must_use]
     pub const fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
+    }
+
+    /// Paths of the fields whose values differ.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        layer::differences(&self.effective, &other.effective)
+    }
+
+    /// Has the values of `other` at these paths from here on.
+    pub(crate) fn take_over(&mut self, other: &Self, paths: &[String]) {
+        for path in paths {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            if let (Some(value), Some(new)) =
+                (self.effective.pointer_mut(&pointer), other.effective.pointer(&pointer))
+            {
+                value.clone_from(new);
+            }
+        }
     }
 
     /// How many of the problems are errors.

@@ -55,6 +55,11 @@ impl Publisher {
         }
     }
 
+    /// What waits is late after two of these.
+    pub(crate) const fn set_sync_period(&mut self, sync_period: Duration) {
+        self.current.proxy.set_sync_period(sync_period);
+    }
+
     /// Programming begins.
     pub(crate) fn started<B: Backend>(&mut self, reconciler: &Reconciler<B>, now: Now) {
         if self.certainty == Certainty::NotStarted {

@@ -77,6 +77,11 @@ impl ProxyHealth {
         Self { patience: sync_period.saturating_mul(2), families: [None; 2], tenure: None }
     }
 
+    /// Judges by another period from here on.
+    pub(crate) const fn set_sync_period(&mut self, sync_period: Duration) {
+        self.patience = sync_period.saturating_mul(2);
+    }
+
     /// Programming of a family begins, or succeeded: nothing waits any more.
     pub(crate) fn updated(&mut self, family: Family, now: Now) {
         let state = FamilyState { last_updated: now.wall, oldest_pending: None };
