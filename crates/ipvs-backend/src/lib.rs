@@ -24,6 +24,7 @@
 mod backend;
 pub mod drain;
 pub mod exec;
+pub mod explain;
 pub mod iptables;
 pub mod kernel;
 pub mod ledger;

@@ -9,7 +9,7 @@ mod known;
 mod network;
 mod rolling;
 mod survey;
-mod wish;
+pub(crate) mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

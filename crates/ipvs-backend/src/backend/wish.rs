@@ -11,7 +11,7 @@ use crate::ownership::{self, Ownership};
 use crate::set::{Purpose, SetId};
 
 /// What `desired` wants of a kernel that holds `observed`.
-pub(super) fn wish(
+pub(crate) fn wish(
     desired: &DesiredState,
     observed: &Observed,
     ownership: &Ownership,
