@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{cleanup, config, plan, resolve, run};
+use crate::{cleanup, config, explain, plan, resolve, run};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 ///
@@ -23,6 +23,7 @@ enum Command {
     Run(run::RunArgs),
     Resolve(resolve::ResolveArgs),
     Plan(plan::PlanArgs),
+    Explain(explain::ExplainArgs),
     Cleanup(cleanup::CleanupArgs),
     Config(config::ConfigCommand),
 }
@@ -37,6 +38,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Resolve(args) => resolve::run(&args)?,
         Command::Cleanup(args) => cleanup::run(&args)?,
         Command::Plan(args) => return plan::run(&args),
+        Command::Explain(args) => return explain::run(&args),
         Command::Config(args) => return config::run(&args),
     }
     Ok(ExitCode::SUCCESS)

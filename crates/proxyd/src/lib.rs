@@ -7,6 +7,7 @@ pub mod cli;
 mod cluster;
 pub mod config;
 mod driver;
+mod explain;
 mod health;
 mod journal;
 mod kernel_settings;

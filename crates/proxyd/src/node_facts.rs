@@ -70,6 +70,23 @@ impl NodeFacts {
             .collect()
     }
 
+    /// Every address of this node's own, loopback ones included.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        own_addresses(&self.held).collect()
+    }
+
+    /// Whether this machine is `node`: an interface has one of its addresses, or it has none.
+    pub(crate) fn is_of(&self, node: &Node) -> bool {
+        let has = |address: &IpAddr| self.held.iter().any(|held| held.address == *address);
+        node.addresses.is_empty() || node.addresses.iter().any(has)
+    }
+
+    /// Takes this machine for `node`, whose interfaces are known by its Node object alone.
+    pub(crate) fn take_for(&mut self, node: &Node) {
+        let held = |address: &IpAddr| Held { interface: String::new(), address: *address };
+        self.set_held(node.addresses.iter().map(held).collect());
+    }
+
     /// The Node object changed. Whether the node IPs did.
     pub(crate) fn set_node(&mut self, node: Arc<Node>) -> bool {
         self.node = Some(node);

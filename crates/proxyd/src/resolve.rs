@@ -17,6 +17,8 @@ mod table;
 
 use document::Document;
 
+pub(crate) use table::section;
+
 /// Show what a node would serve, from manifests alone
 ///
 /// Reads Services, EndpointSlices and Nodes from the files of a directory, decides as a node of

@@ -34,6 +34,24 @@ pub fn proxyd() -> PathBuf {
         .expect("proxyd is built: run `cargo build -p proxyd`, or name the program in $PROXYD")
 }
 
+/// What every daemon of the laboratory is told of its node, and other commands about it need be.
+///
+/// # Panics
+/// Never: paths of the laboratory are text.
+#[must_use]
+pub fn told(node_name: &str, manifests: &Path) -> Vec<String> {
+    let manifests = manifests.to_str().expect("temporary paths are text");
+    let told = [
+        "-v=4",
+        "--detect-local-mode=NodeCIDR",
+        "--node-name",
+        node_name,
+        "--manifests",
+        manifests,
+    ];
+    told.map(str::to_owned).into()
+}
+
 impl Daemon {
     /// Starts on `node`, with the manifests of a directory, and waits until it has programmed
     /// everything once.
@@ -73,9 +91,9 @@ impl Daemon {
         manifests: &Path,
         arguments: &[&str],
     ) -> Self {
-        let manifests = manifests.to_str().expect("temporary paths are text");
-        let own = ["-v=4", "--detect-local-mode=NodeCIDR", "--node-name", node_name];
-        let arguments = [&own[..], &["--manifests", manifests], arguments].concat();
+        let told = told(node_name, manifests);
+        let told = told.iter().map(String::as_str);
+        let arguments: Vec<_> = told.chain(arguments.iter().copied()).collect();
         Self::run(wrapper, namespace, &arguments)
     }
 

@@ -79,7 +79,7 @@ fn frontend(protocol: &str, address: &str, port: u16) -> String {
 }
 
 /// Appends a titled table, if it has rows. Columns are as wide as their widest cell.
-fn section<const N: usize>(
+pub(crate) fn section<const N: usize>(
     text: &mut String,
     title: Option<&str>,
     heads: &[&str; N],
