@@ -12,11 +12,13 @@ use crate::table::{FRONTENDS, Row, SILENCE, Who};
 use crate::world::World;
 
 /// A client that calls a virtual server, and what it must get.
-struct Case {
-    client: Who,
-    target: SocketAddr,
-    transport: Transport,
+pub(crate) struct Case {
+    pub(crate) client: Who,
+    pub(crate) target: SocketAddr,
+    pub(crate) transport: Transport,
     wanted: Vec<String>,
+    /// What `proxyd explain` says of it; nothing if it was not asked.
+    explained: Option<Vec<String>>,
 }
 
 /// How many virtual servers are asked at a time. The laboratory may have one processor, and clients
@@ -38,18 +40,42 @@ impl World {
 
     /// The same over some transports.
     ///
+    /// What `proxyd explain` says is asked for before anything is sent.
+    ///
     /// The clients of a virtual server ask one after the other, so that nobody takes another's turn.
     /// Those who are to get no answer wait for it all at once.
     #[track_caller]
     pub(crate) fn check_over(&self, transports: &[Transport], tables: &[(&Application, &str)]) {
+        let mut groups = self.groups(transports, tables);
+        let explained = self.foresee(&groups.iter().flatten().collect::<Vec<_>>());
+        for (case, explained) in groups.iter_mut().flatten().zip(explained) {
+            case.explained = Some(explained);
+        }
+        self.try_out(groups);
+    }
+
+    /// Every case of the table comes out as it says, because of rules of others, which `explain`
+    /// knows nothing of.
+    #[track_caller]
+    pub(crate) fn check_unexplained(&self, application: &Application, table: &str) {
+        self.try_out(self.groups(&Transport::ALL, &[(application, table)]));
+    }
+
+    fn groups(&self, transports: &[Transport], tables: &[(&Application, &str)]) -> Vec<Vec<Case>> {
+        let of_table = |(service, table): &(&Application, &str)| {
+            self.cases(transports, service, &Row::parse_all(table))
+        };
+        tables.iter().flat_map(of_table).collect()
+    }
+
+    #[track_caller]
+    fn try_out(&self, groups: Vec<Vec<Case>>) {
         let (mut asking, mut waiting) = (Vec::new(), Vec::new());
-        for (service, table) in tables {
-            for cases in self.cases(transports, service, &Row::parse_all(table)) {
-                let (silent, served): (Vec<_>, Vec<_>) =
-                    cases.into_iter().partition(|case| case.wanted == [SILENCE]);
-                asking.push(served);
-                waiting.extend(silent.into_iter().map(|case| vec![case]));
-            }
+        for cases in groups {
+            let (silent, served): (Vec<_>, Vec<_>) =
+                cases.into_iter().partition(|case| case.wanted == [SILENCE]);
+            asking.push(served);
+            waiting.extend(silent.into_iter().map(|case| vec![case]));
         }
         let everybody = waiting.len();
         let mut differences = self.differences(asking, AT_A_TIME);
@@ -76,8 +102,10 @@ impl World {
                 all.extend(transports.iter().map(|&transport| {
                     let of_row = |row: &&Row| {
                         let wanted = row.outcome.clone();
-                        let case =
-                            |client| Case { client, target, transport, wanted: wanted.clone() };
+                        let case = |client| {
+                            let (wanted, explained) = (wanted.clone(), None);
+                            Case { client, target, transport, wanted, explained }
+                        };
                         row.clients.iter().copied().map(case).collect::<Vec<_>>()
                     };
                     rows.iter().flat_map(of_row).collect()
@@ -98,8 +126,7 @@ impl World {
                     while let Some(group) = next() {
                         for case in group {
                             let got = self.outcome(case.client, case.target, case.transport);
-                            if !case.is_met_by(&got) {
-                                let difference = format!("{case}; got {}", got.join(", "));
+                            for difference in case.differences(&got) {
                                 found.lock().expect("nobody panics with it").push(difference);
                             }
                         }
@@ -112,18 +139,31 @@ impl World {
 }
 
 impl Case {
-    fn is_met_by(&self, got: &[String]) -> bool {
+    /// In words where something else came out than was wanted, or than was explained.
+    fn differences(&self, got: &[String]) -> Vec<String> {
+        let mut differences = Vec::new();
+        if !self.meets(&self.wanted, got) {
+            differences.push(format!("{self}; got {}", got.join(", ")));
+        }
+        if let Some(explained) = self.explained.as_ref().filter(|it| !self.meets(it, got)) {
+            let explained = explained.join(", ");
+            differences.push(format!("{self}; explained {explained}; got {}", got.join(", ")));
+        }
+        differences
+    }
+
+    fn meets(&self, wanted: &[String], got: &[String]) -> bool {
         // A datagram of the node's own that is dropped on its way out is an error of the call that
         // sends it.
         let is_own_datagram = self.client == Who::Node && self.transport == Transport::Udp;
-        let is_dropped = is_own_datagram && self.wanted == [SILENCE];
-        if is_dropped { got == ["refused"] } else { got == self.wanted }
+        let is_dropped = is_own_datagram && wanted == [SILENCE];
+        if is_dropped { got == ["refused"] } else { got == wanted }
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, target, transport, wanted } = self;
+        let Self { client, target, transport, wanted, .. } = self;
         let wanted = wanted.join(", ");
         write!(f, "{client} -> {target} over {transport:?}: wanted {wanted}")
     }

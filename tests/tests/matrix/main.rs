@@ -2,11 +2,12 @@
 //!
 //! Each test is a cluster of two nodes with a daemon, one or a few Services, and a table of rows
 //! ([`table`]). A row holds in both families, and over TCP, UDP and SCTP, unless the test says
-//! otherwise.
+//! otherwise. Before a row is tried, `proxyd explain` is asked what will come of it.
 
 mod affinity;
 mod check;
 mod cluster_policy;
+mod foresight;
 mod host;
 mod host_firewall;
 mod host_network;

@@ -1,7 +1,8 @@
 //! The cluster that every row is about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tests::lab::{
@@ -33,6 +34,8 @@ pub(crate) struct World {
     pub(crate) there: Pod,
     _servers: [Server; 2],
     daemon: Option<Daemon>,
+    /// What the daemon on a node was told.
+    told: Mutex<BTreeMap<u8, Vec<String>>>,
 }
 
 /// On node 1.
@@ -67,7 +70,8 @@ impl World {
         }
         let servers = [&here, &there].map(|pod| Server::start(&pod.namespace, &pod.name, 8080));
         let manifests = Manifests::of_nodes();
-        Self { cluster, manifests, pod, peer, here, there, _servers: servers, daemon: None }
+        let (daemon, told) = (None, Mutex::default());
+        Self { cluster, manifests, pod, peer, here, there, _servers: servers, daemon, told }
     }
 
     /// The cluster with a daemon on node 1 that serves these Services.
@@ -101,7 +105,14 @@ impl World {
         let Node { namespace, name, .. } = self.cluster.node(node);
         let daemon = Daemon::spawn(namespace, name, self.manifests.path(), arguments);
         daemon.wait_for_log("synced everything");
+        let arguments = arguments.iter().map(|&text| text.to_owned()).collect();
+        self.told.lock().expect("nobody panics with it").insert(node, arguments);
         daemon
+    }
+
+    /// What the daemon on a node was told; none if there is no daemon.
+    pub(crate) fn told(&self, node: u8) -> Option<Vec<String>> {
+        self.told.lock().expect("nobody panics with it").get(&node).cloned()
     }
 
     /// Node 1.
@@ -156,7 +167,7 @@ impl World {
     }
 
     /// The word for an address.
-    fn word(&self, address: IpAddr) -> String {
+    pub(crate) fn word(&self, address: IpAddr) -> String {
         let [one, two] = [self.cluster.node(1), self.cluster.node(2)];
         let outside = match address {
             IpAddr::V4(_) => "203.0.113.9",
