@@ -21,4 +21,5 @@ mod plan;
 mod reload;
 mod resolve;
 mod run;
+mod serve;
 mod source;

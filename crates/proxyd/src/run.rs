@@ -119,7 +119,7 @@ fn serve(settings: &Settings, reload: Reload) -> anyhow::Result<()> {
     inputs.send(Input::Events(vec![Event::NodePortAddresses(facts.node_port_addresses())]))?;
     let notices = follow_source(source, watcher, &inputs)?;
     notices.node(Reason::Starting, String::new());
-    health::start(settings.healthz, published, notices.clone())
+    health::start(settings.healthz, settings.bind_failure, published, notices.clone())
         .context("start the health servers")?;
     let driver = thread::Builder::new()
         .name("driver".to_owned())

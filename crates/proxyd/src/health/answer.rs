@@ -8,15 +8,7 @@ use serde::Serialize;
 
 use super::rfc3339::rfc3339;
 use super::state::{Condition, Eligibility, Verdict};
-
-/// What a client is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    /// How much of a load balancer's traffic this node can take.
-    pub(crate) weight: Option<usize>,
-    pub(crate) body: String,
-}
+use crate::serve::Answer;
 
 /// Shown where nothing was ever programmed.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -52,7 +44,7 @@ pub(crate) fn node_port(service: &ServiceKey, count: usize, verdict: &Verdict) -
         local_endpoints: count,
         service_proxy_healthy: is_healthy,
     };
-    answer(count > 0 && is_healthy, Some(count), &body)
+    Answer { weight: Some(count), ..answer(count > 0 && is_healthy, &body) }
 }
 
 /// The endpoints that are counted for a Service in `checks`, which are sorted; none if it is not
@@ -83,13 +75,13 @@ fn proxy(verdict: &Verdict, is_ok: bool, node_eligible: Option<bool>) -> Answer 
         healthy: verdict.condition() == Condition::Healthy,
         status: families.collect(),
     };
-    answer(is_ok, None, &body)
+    answer(is_ok, &body)
 }
 
-fn answer(is_ok: bool, weight: Option<usize>, body: &impl Serialize) -> Answer {
+fn answer(is_ok: bool, body: &impl Serialize) -> Answer {
     let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::to_string(body).expect("text and numbers can be written as JSON");
-    Answer { status, weight, body }
+    Answer::json(status, body)
 }
 
 #[derive(Serialize)]

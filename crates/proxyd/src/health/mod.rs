@@ -4,8 +4,6 @@
 //! know nothing of how it gets there, and neither waits for the other.
 
 mod answer;
-mod http;
-mod listen;
 mod node_ports;
 mod publisher;
 mod rfc3339;
@@ -15,31 +13,33 @@ use std::io;
 use std::net::SocketAddr;
 use std::thread;
 
-use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::watch::Receiver;
-use tokio::time::sleep;
-use tracing::{info, warn};
 
 pub(crate) use publisher::{Published, Publisher};
 pub(crate) use state::Now;
 
+use crate::config::BindFailure;
 use crate::notice::Notices;
-use http::{Connections, serve};
-use node_ports::RETRY;
+use crate::serve::{Connections, Place, serve};
 
 /// Starts the thread that answers from what is published, until the publisher is gone.
+///
+/// # Errors
+/// When `healthz` cannot be had and that is fatal, or the system gives no thread.
 pub(crate) fn start(
     healthz: Option<SocketAddr>,
+    failure: BindFailure,
     published: Receiver<Published>,
     notices: Notices,
 ) -> io::Result<()> {
+    let place = healthz.map(|address| Place::take(address, "/healthz", failure)).transpose()?;
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     thread::Builder::new().name("health".to_owned()).spawn(move || {
         runtime.block_on(async move {
             let connections = Connections::default();
-            if let Some(address) = healthz {
-                tokio::spawn(answer_at(address, published.clone(), connections.clone()));
+            if let Some(place) = place {
+                tokio::spawn(answer_at(place, published.clone(), connections.clone()));
             }
             node_ports::follow(published, connections, notices).await;
         });
@@ -47,29 +47,11 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// Answers `/healthz` and `/livez` at `address`, as soon as it can be had.
-async fn answer_at(address: SocketAddr, published: Receiver<Published>, connections: Connections) {
-    let mut said = None;
-    let listener = loop {
-        match listen::listener(address).and_then(TcpListener::from_std) {
-            Ok(listener) => break listener,
-            Err(error) => {
-                let words = error.to_string();
-                if said.as_ref() != Some(&words) {
-                    warn!(
-                        "/healthz is not answered at {address}, which is tried again every \
-                         {RETRY:?}: {words}"
-                    );
-                    said = Some(words);
-                }
-                sleep(RETRY).await;
-            }
-        }
-    };
-    info!(%address, "answering /healthz and /livez");
-    let answer = move |path: &str| {
+/// Answers `/healthz` and `/livez`, as soon as the place can be had.
+async fn answer_at(place: Place, published: Receiver<Published>, connections: Connections) {
+    let answer = move |path: String| {
         let verdict = published.borrow().proxy.verdict(Now::read());
-        answer::at_path(path, &verdict)
+        std::future::ready(answer::at_path(&path, &verdict))
     };
-    serve(listener, connections, answer).await;
+    serve(place.listen().await, connections, answer).await;
 }

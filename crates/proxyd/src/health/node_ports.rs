@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proxy_core::{Family, HealthCheck, ServiceKey};
 use tokio::net::TcpListener;
@@ -15,14 +14,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::answer;
-use super::http::{Connections, serve};
-use super::listen::listener_of_family;
 use super::publisher::Published;
 use super::state::Now;
 use crate::notice::{Notices, Reason};
-
-/// What could not be opened is tried again after this long.
-pub(super) const RETRY: Duration = Duration::from_secs(5);
+use crate::serve::{Connections, RETRY, listener_of_family, serve};
 
 /// Which server: the port counts, since at another port it is another.
 type Place = (ServiceKey, Family, NonZeroU16);
@@ -104,13 +99,13 @@ impl Servers {
 
     fn serve(&self, listener: TcpListener, check: HealthCheck) -> JoinHandle<()> {
         let published = self.published.clone();
-        let answer = move |_path: &str| {
+        let answer = move |_path| {
             // The driver may want to publish: nothing is borrowed while the answer is written.
             let (count, verdict) = {
                 let Published { proxy, checks } = &*published.borrow();
                 (answer::count(checks, &check), proxy.verdict(Now::read()))
             };
-            Some(answer::node_port(&check.service, count, &verdict))
+            std::future::ready(Some(answer::node_port(&check.service, count, &verdict)))
         };
         tokio::spawn(serve(listener, self.connections.clone(), answer))
     }

@@ -5,7 +5,8 @@ use proxy_core::api::{self, Metadata, Taint};
 use proxy_core::{Family::Ipv4, Family::Ipv6, HealthCheck, Interner, ServiceKey};
 
 use super::*;
-use crate::health::answer::{Answer, at_path, count, node_port};
+use crate::health::answer::{at_path, count, node_port};
+use crate::serve::Answer;
 
 const PERIOD: Duration = Duration::from_secs(30);
 
@@ -76,7 +77,7 @@ fn before_programming_begins_it_is_healthy_and_no_family_is_shown() {
     story.check(200, 200, &[]);
     let time = "2026-01-02T03:03:20Z";
     assert_eq!(
-        story.answer("/healthz").body,
+        story.answer("/healthz").words(),
         format!(
             r#"{{"lastUpdated":"{time}","currentTime":"{time}","nodeEligible":true,"healthy":true}}"#
         )
@@ -90,10 +91,10 @@ fn bodies_have_their_keys_in_order() {
     let status = r#""status":{"IPv4":{"lastUpdated":"2026-01-02T03:03:20Z","healthy":true},"IPv6":{"lastUpdated":"2026-01-02T03:03:20Z","healthy":true}}"#;
     let times = r#""lastUpdated":"2026-01-02T03:03:27Z","currentTime":"2026-01-02T03:03:27Z""#;
     assert_eq!(
-        story.answer("/healthz").body,
+        story.answer("/healthz").words(),
         format!(r#"{{{times},"nodeEligible":true,"healthy":true,{status}}}"#)
     );
-    assert_eq!(story.answer("/livez").body, format!(r#"{{{times},"healthy":true,{status}}}"#));
+    assert_eq!(story.answer("/livez").words(), format!(r#"{{{times},"healthy":true,{status}}}"#));
     assert_eq!(story.answer("/livez").weight, None);
 }
 
@@ -139,7 +140,9 @@ fn what_waits_before_programming_begins_does_not_count() {
 fn without_changes_it_is_healthy_and_up_to_date() {
     let mut story = Story::started();
     story.at(3600).check(200, 200, &[]);
-    assert!(story.answer("/healthz").body.starts_with(r#"{"lastUpdated":"2026-01-02T04:03:20Z""#));
+    assert!(
+        story.answer("/healthz").words().starts_with(r#"{"lastUpdated":"2026-01-02T04:03:20Z""#)
+    );
 }
 
 #[test]
@@ -147,7 +150,7 @@ fn one_that_is_late_says_when_it_was_last_up_to_date() {
     let mut story = Story::started();
     story.at(10).updated(Ipv4).queued(Ipv4).at(70).check(503, 503, &[Ipv4]);
     let start = r#"{"lastUpdated":"2026-01-02T03:03:30Z","currentTime":"2026-01-02T03:04:30Z","#;
-    assert!(story.answer("/livez").body.starts_with(start));
+    assert!(story.answer("/livez").words().starts_with(start));
 }
 
 /// The node as it is read.
@@ -164,7 +167,7 @@ fn a_node_that_leaves_or_is_not_known_gets_no_traffic_and_is_not_restarted() {
     let mut story = Story::started();
     story.health.node_seen(node(|node| node.spec.taints = taint("ToBeDeletedByClusterAutoscaler")));
     story.check(503, 200, &[]);
-    let body = story.answer("/healthz").body;
+    let body = story.answer("/healthz").words();
     assert!(body.contains(r#""nodeEligible":false,"healthy":true"#), "{body}");
     story.health.node_seen(node(|node| node.spec.taints = taint("other")));
     story.check(200, 200, &[]);
@@ -172,7 +175,7 @@ fn a_node_that_leaves_or_is_not_known_gets_no_traffic_and_is_not_restarted() {
     story.check(503, 200, &[]);
     let unknown = Story::without_node();
     unknown.check(503, 200, &[]);
-    let body = unknown.answer("/healthz").body;
+    let body = unknown.answer("/healthz").words();
     assert!(body.starts_with(r#"{"lastUpdated":"0001-01-01T00:00:00Z","#), "{body}");
 }
 
@@ -193,12 +196,12 @@ fn a_node_port_answers_whether_there_are_endpoints_and_the_proxy_keeps_up() {
         let answer = answer(&story, endpoints);
         let expected = StatusCode::from_u16(status).unwrap();
         assert_eq!((answer.status, answer.weight), (expected, Some(endpoints)));
-        assert_eq!(answer.body, body(endpoints, true));
+        assert_eq!(answer.words(), body(endpoints, true));
     }
     story.queued(Ipv4).at(60);
     let late = answer(&story, 1);
     assert_eq!((late.status.as_u16(), late.weight), (503, Some(1)));
-    assert_eq!(late.body, body(1, false));
+    assert_eq!(late.words(), body(1, false));
 }
 
 #[test]

@@ -9,13 +9,14 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -68,11 +69,13 @@ impl Connections {
 }
 
 /// Answers at `listener` what `answer` says for a path, until it is dropped.
-pub(crate) async fn serve(
+pub(crate) async fn serve<F>(
     listener: TcpListener,
     connections: Connections,
-    answer: impl Fn(&str) -> Option<Answer> + Clone + Send + Sync + 'static,
-) {
+    answer: impl Fn(String) -> F + Clone + Send + Sync + 'static,
+) where
+    F: Future<Output = Option<Answer>> + Send + 'static,
+{
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -88,14 +91,15 @@ pub(crate) async fn serve(
     }
 }
 
-async fn converse(
-    stream: TcpStream,
-    answer: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static,
-) {
+async fn converse<F>(stream: TcpStream, answer: impl Fn(String) -> F + Send + Sync + 'static)
+where
+    F: Future<Output = Option<Answer>> + Send + 'static,
+{
     let service = service_fn(|request: Request<Incoming>| async {
         let (head, body) = request.into_parts();
         discard(body).await;
-        Ok::<_, Infallible>(response(answer(head.uri.path())))
+        let answer = answer(head.uri.path().to_owned()).await;
+        Ok::<_, Infallible>(response(answer.unwrap_or_else(Answer::not_found)))
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -104,7 +108,7 @@ async fn converse(
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        debug!("a health check was not answered: {error}");
+        debug!("a request was not answered: {error}");
     }
 }
 
@@ -120,25 +124,42 @@ async fn discard(mut body: Incoming) {
     }
 }
 
-fn response(answer: Option<Answer>) -> Response<String> {
-    let (content_type, answer) = match answer {
-        Some(answer) => ("application/json", answer),
-        None => ("text/plain; charset=utf-8", not_found()),
-    };
-    let mut response = Response::new(answer.body);
-    *response.status_mut() = answer.status;
+fn response(answer: Answer) -> Response<Whole> {
+    let Answer { status, content_type, weight, body } = answer;
+    let mut response = Response::new(Whole(body));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Some(weight) = answer.weight {
+    if let Some(weight) = weight {
         headers.insert(WEIGHT, weight.into());
     }
     response
 }
 
-fn not_found() -> Answer {
-    let body = "404 page not found\n".to_owned();
-    Answer { status: StatusCode::NOT_FOUND, weight: None, body }
+/// A body that is there as a whole, and may be shared with other answers: a client that does not
+/// read costs no copy of it.
+struct Whole(Bytes);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = std::mem::take(&mut self.0);
+        Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
 }
 
 #[cfg(test)]

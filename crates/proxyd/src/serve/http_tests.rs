@@ -4,10 +4,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use hyper::StatusCode;
 use tokio::runtime::Builder;
 
 use super::*;
-use crate::health::listen;
+use crate::serve::listen;
 
 const BODY: &str = r#"{"ready":true}"#;
 
@@ -20,11 +21,9 @@ fn server(connections: Connections) -> SocketAddr {
             let address = "127.0.0.1:0".parse().unwrap();
             let listener = TcpListener::from_std(listen::listener(address).unwrap()).unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
-            serve(listener, connections, |path| {
-                let is_there = path == "/ready";
-                let answer =
-                    Answer { status: StatusCode::OK, weight: Some(3), body: BODY.to_owned() };
-                is_there.then_some(answer)
+            serve(listener, connections, async |path| {
+                let answer = Answer::json(StatusCode::OK, BODY.to_owned());
+                (path == "/ready").then(|| Answer { weight: Some(3), ..answer })
             })
             .await;
         });
