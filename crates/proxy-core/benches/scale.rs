@@ -169,6 +169,7 @@ impl Cluster {
             family: Family::Ipv4,
             ports,
             endpoints,
+            triggered: None,
         }))
     }
 

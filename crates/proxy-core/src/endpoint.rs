@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::{Family, Name, ObjectKey, Protocol, ServiceKey};
 
@@ -22,6 +23,10 @@ pub struct EndpointSlice {
     pub ports: Vec<SlicePort>,
     /// The endpoints.
     pub endpoints: Box<[Endpoint]>,
+    /// When the last change behind the slice happened (annotation
+    /// `endpoints.kubernetes.io/last-change-trigger-time`). It decides nothing; how long it took
+    /// until the change was in place is measured from here.
+    pub triggered: Option<SystemTime>,
 }
 
 impl EndpointSlice {

@@ -117,6 +117,12 @@ impl Model {
         self.services.keys()
     }
 
+    /// The slice with this key.
+    #[must_use]
+    pub fn slice(&self, key: &SliceKey) -> Option<&Arc<EndpointSlice>> {
+        self.slices.get(key)
+    }
+
     /// The slices of a Service, by name.
     pub fn slices(&self, key: &ServiceKey) -> impl Iterator<Item = &EndpointSlice> + Clone {
         let namespace = key.namespace.clone();

@@ -175,6 +175,12 @@ impl DesiredState {
         self.services.get(service).map_or(&[], |record| &record.keys)
     }
 
+    /// How many keys are claimed by more than one Service.
+    #[must_use]
+    pub fn contested(&self) -> usize {
+        self.contested.len()
+    }
+
     /// Every lost claim, by key and rank. Costs what there are of them: nearly always nothing.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         self.contested.iter().filter_map(|key| self.claims.get(key)).flat_map(|claims| {

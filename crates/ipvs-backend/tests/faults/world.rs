@@ -170,6 +170,7 @@ fn slice(id: u8, family: Family, endpoints: &[Sketch]) -> EndpointSlice {
         family,
         ports: [Protocol::Tcp, Protocol::Udp].map(of).to_vec(),
         endpoints: endpoints.iter().map(endpoint).collect(),
+        triggered: None,
     }
 }
 

@@ -33,6 +33,7 @@ mod node;
 mod object;
 mod ports;
 mod ranges;
+mod rfc3339;
 #[cfg(feature = "serde")]
 mod serde_object;
 mod service;

@@ -29,7 +29,8 @@ object! {
         /// Labels.
         #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::labels"))]
         pub labels: BTreeMap<String, String>,
-        /// Annotations; read from JSON or YAML, only those that begin with `proxyd/`.
+        /// Annotations; read from JSON or YAML, only those that begin with `proxyd/` and an
+        /// EndpointSlice's time of change.
         #[cfg_attr(feature = "serde", serde(deserialize_with = "super::serde_object::annotations"))]
         pub annotations: BTreeMap<String, String>,
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 
 use super::ANNOTATION_PREFIX;
+use super::slice::TRIGGER_TIME;
 
 /// A value, or the default for `null`.
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -115,20 +116,21 @@ pub(super) fn labels<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>
 where
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_option(Texts { prefix: "" })
+    deserializer.deserialize_option(Texts { is_kept: |_| true })
 }
 
-/// The entries of a map of texts whose key begins with `proxyd/`; others are never stored, which
-/// matters where `kubectl apply` has left a copy of the object in one.
+/// The entries of a map of texts that are read; others are never stored, which matters where
+/// `kubectl apply` has left a copy of the object in one.
 pub(super) fn annotations<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
 where
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_option(Texts { prefix: ANNOTATION_PREFIX })
+    let is_kept = |key: &str| key.starts_with(ANNOTATION_PREFIX) || key == TRIGGER_TIME;
+    deserializer.deserialize_option(Texts { is_kept })
 }
 
 struct Texts {
-    prefix: &'static str,
+    is_kept: fn(&str) -> bool,
 }
 
 impl<'de> Visitor<'de> for Texts {
@@ -153,7 +155,7 @@ impl<'de> Visitor<'de> for Texts {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut texts = BTreeMap::new();
         while let Some(key) = map.next_key::<String>()? {
-            if key.starts_with(self.prefix) {
+            if (self.is_kept)(&key) {
                 texts.insert(key, map.next_value::<Option<String>>()?.unwrap_or_default());
             } else {
                 map.next_value::<IgnoredAny>()?;
@@ -219,7 +221,9 @@ mod tests {
     fn a_slice_is_read_with_nulls_as_the_api_server_writes_them() {
         let slice: api::EndpointSlice = serde_json::from_str(
             r#"{
-              "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+              "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"},
+                "annotations": {"other": "x",
+                  "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z"}},
               "addressType": "IPv4",
               "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
               "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": true},
@@ -228,6 +232,8 @@ mod tests {
             }"#,
         )
         .unwrap();
+        let annotations: Vec<_> = slice.metadata.annotations.values().collect();
+        assert_eq!(annotations, ["2026-01-02T03:04:05Z"]);
         assert_eq!(slice.endpoints[0].conditions.ready, Some(true));
         assert_eq!(slice.endpoints[0].hints.for_zones[0].name.as_deref(), Some("za"));
         assert_eq!(slice.endpoints[1], api::Endpoint::default());

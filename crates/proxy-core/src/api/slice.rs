@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::findings::{Findings, given};
-use super::{EndpointHints, HintName, Parsed, text};
+use super::{EndpointHints, HintName, Parsed, rfc3339, text};
 use crate::{
     Conditions, Endpoint, EndpointSlice, Family, Hints, Interner, Name, ObjectRef, SliceKey,
     SlicePort,
@@ -13,6 +14,9 @@ use crate::{
 
 /// Names the Service that a slice belongs to.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// Says when the last change behind a slice happened.
+pub(super) const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// A slice of a headless Service has this label, whatever its value.
 const HEADLESS: &str = "service.kubernetes.io/headless";
@@ -81,9 +85,22 @@ fn slice(
                 })
             })
             .collect(),
+        triggered: triggered(object, findings),
         key,
         family,
     })
+}
+
+fn triggered(object: &super::EndpointSlice, findings: &mut Findings) -> Option<SystemTime> {
+    let value = given(object.metadata.annotations.get(TRIGGER_TIME).map(String::as_str))?;
+    let time = rfc3339::time(value);
+    if time.is_none() {
+        findings.warn(format!(
+            "annotation {TRIGGER_TIME}: {value:?} is no time of RFC 3339, so it is not measured \
+             how long the change takes"
+        ));
+    }
+    time
 }
 
 fn ports(

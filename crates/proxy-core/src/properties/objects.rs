@@ -183,6 +183,7 @@ fn a_slice() -> impl Strategy<Value = EndpointSlice> {
                     })
                     .collect(),
                 endpoints: endpoints.into(),
+                triggered: None,
             }
         },
     )

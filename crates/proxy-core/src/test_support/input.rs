@@ -124,6 +124,7 @@ pub(crate) fn slice(header: &str, text: &str) -> EndpointSlice {
         family: Family::Ipv4,
         ports: Vec::new(),
         endpoints: Box::new([]),
+        triggered: None,
     };
     for word in words {
         match word.split_once('=') {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use crate::api::testing::{Outcome, split};
 use crate::api::{self, EndpointConditions, EndpointHints, EndpointPort, HintName};
@@ -182,4 +183,21 @@ fn equal_hints_are_one_value() {
     assert!(Arc::ptr_eq(hints[0].as_ref().unwrap(), hints[1].as_ref().unwrap()));
     assert_eq!(hints[2].as_ref().unwrap().zones, ["zb".into()]);
     assert_eq!(hints[3], None, "a hint without a name is none");
+}
+
+#[test]
+fn it_is_told_when_the_change_happened_or_that_nobody_knows() {
+    let with = |value: &str| {
+        let key = "endpoints.kubernetes.io/last-change-trigger-time".to_owned();
+        let annotation = (key, value.to_owned());
+        used(|slice| slice.metadata.annotations.extend([annotation]))
+    };
+    assert_eq!(used(|_| {}).0.triggered, None);
+    let (slice, outcome) = with("2026-01-02T03:04:05.5Z");
+    outcome.silent();
+    let since = slice.triggered.unwrap().duration_since(UNIX_EPOCH).unwrap();
+    assert_eq!(since.as_secs_f64(), 1_767_323_045.5);
+    let (slice, outcome) = with("yesterday");
+    assert_eq!(slice.triggered, None);
+    outcome.warned("\"yesterday\" is no time");
 }
