@@ -150,6 +150,13 @@ impl Drains {
         self.services.values().map(|watch| watch.destinations.len()).sum()
     }
 
+    /// When the first look at the one that drains longest was.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        let drains = self.services.values().flat_map(|watch| watch.destinations.values());
+        drains.filter_map(|drain| drain.since).min()
+    }
+
     /// Whether nothing drains.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -210,8 +217,10 @@ mod tests {
         let (mut drains, start) = (Drains::new(DrainPolicy::default()), Instant::now());
         drains.set(service(), [(id(1), LEAVING)]);
         let busy = [status(id(1), 0, 1)];
+        assert_eq!(drains.oldest(), None);
         assert_eq!(drains.look(&service(), &busy, start), []);
         assert_eq!(drains.look(&service(), &busy, start + seconds(899)), []);
+        assert_eq!(drains.oldest(), Some(start));
         assert_eq!(drains.look(&service(), &busy, start + seconds(900)), [id(1)]);
     }
 

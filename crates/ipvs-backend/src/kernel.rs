@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use proxy_core::{BackendError, Family};
 
@@ -17,6 +18,7 @@ use crate::observe::{
 };
 use crate::rules::LEGACY_TABLE;
 use crate::set::LEGACY_SETS;
+use crate::tally::{Meter, Tally};
 use crate::{DUMMY_DEVICE, ROUTE_PROTOCOL};
 
 /// Requests to the kernel and readings of it. An outer error means that nothing is known about
@@ -123,6 +125,11 @@ pub trait Kernel: Send {
     /// # Errors
     /// When the kernel refuses.
     fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()>;
+
+    /// What was counted here since it was last taken; nothing, if nothing is.
+    fn take_tally(&mut self) -> Tally {
+        Tally::default()
+    }
 }
 
 /// The kernel of the network namespace in which this was opened, over netlink.
@@ -134,6 +141,7 @@ pub struct Netlink {
     ipset: Ipset,
     nftables: Nftables,
     route: Route,
+    meter: Meter,
 }
 
 impl Netlink {
@@ -155,7 +163,13 @@ impl Netlink {
             nftables: Nftables::open(traffic.clone())
                 .map_err(|error| attempt("tables of the packet filter", error))?,
             route: Route::open(traffic.clone()).map_err(|error| attempt("routes", error))?,
+            meter: Meter::default(),
         })
+    }
+
+    /// From now on, time what is worth it ([`Tally`], which somebody must take).
+    pub(crate) const fn time_with(&mut self, clock: fn() -> Instant) {
+        self.meter.clock = Some(clock);
     }
 }
 
@@ -233,11 +247,17 @@ impl Kernel for Netlink {
         scope: conntrack::Scope<'_>,
         pick: &mut dyn FnMut(&conntrack::Flow) -> bool,
     ) -> io::Result<Vec<conntrack::Flow>> {
-        self.conntrack.udp_flows(scope, pick)
+        let begin = self.meter.now();
+        let flows = self.conntrack.udp_flows(scope, pick)?;
+        self.meter.looked_for_flows(scope, begin);
+        Ok(flows)
     }
 
     fn forget_flows(&mut self, flows: &[conntrack::Flow]) -> io::Result<Vec<Result<(), Errno>>> {
-        self.conntrack.delete(flows)
+        let begin = self.meter.now();
+        let answers = self.conntrack.delete(flows)?;
+        self.meter.forgot_flows(flows, &answers, begin);
+        Ok(answers)
     }
 
     fn saved_rules(&mut self, family: Family) -> io::Result<String> {
@@ -245,6 +265,31 @@ impl Kernel for Netlink {
     }
 
     fn change_rules(
+        &mut self,
+        family: Family,
+        saved: Option<String>,
+        input: &mut dyn FnMut(&str) -> Option<String>,
+    ) -> io::Result<()> {
+        let outcome = self.try_change_rules(family, saved, input);
+        self.meter.tally.family(family).rule_failures += u64::from(outcome.is_err());
+        outcome
+    }
+
+    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
+        self.iptables.restore(family, input)
+    }
+
+    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()> {
+        self.nftables.remove_table(family, name)
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.meter.tally)
+    }
+}
+
+impl Netlink {
+    fn try_change_rules(
         &mut self,
         family: Family,
         mut saved: Option<String>,
@@ -270,16 +315,6 @@ impl Kernel for Netlink {
         Ok(())
     }
 
-    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
-        self.iptables.restore(family, input)
-    }
-
-    fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()> {
-        self.nftables.remove_table(family, name)
-    }
-}
-
-impl Netlink {
     fn observe_links(&mut self, observed: &mut Observed) -> io::Result<()> {
         let links = self.route.links()?;
         let no_loopback = || io::Error::new(io::ErrorKind::NotFound, "no device named lo");

@@ -39,10 +39,12 @@ pub mod rules;
 pub mod set;
 pub mod stale;
 pub mod sysctl;
+mod tally;
 
 pub use backend::{AuditPace, IpvsBackend, IpvsConfig, Plan};
 pub use observe::NodeIps;
 pub use plan::{Binding, Device, NodePlan};
+pub use tally::{FamilyTally, Tally};
 
 /// Marks our routes: the protocol number they carry (`ip route show table local proto 153`).
 /// Numbers from 5 to 255 are for users (`include/uapi/linux/rtnetlink.h`); none of the routing

@@ -9,6 +9,7 @@ use proxy_core::reconciler::Reconciler;
 
 use crate::health::{Now, Publisher};
 use crate::journal::Journal;
+use crate::metrics::Recorder;
 use crate::network::{self, Networked, News};
 use crate::node_facts::NodeFacts;
 use crate::notice::Notices;
@@ -36,16 +37,23 @@ pub(crate) fn drive<B: Networked>(
     mut reconciler: Reconciler<B>,
     mut facts: NodeFacts,
     mut publisher: Publisher,
+    mut recorder: Recorder,
     notices: Notices,
     inputs: &Receiver<Input>,
 ) {
     let mut journal = Journal::new(notices);
     loop {
-        publisher.step_begins(&reconciler, Now::read());
+        let now = Now::read();
+        publisher.step_begins(&reconciler, now);
+        recorder.step_begins(&reconciler, now.wall);
         let start = Instant::now();
         let step = reconciler.step(start);
-        journal.step(&step, reconciler.desired(), start.elapsed());
-        publisher.step(&step.outcome, &reconciler, Now::read());
+        let took = start.elapsed();
+        journal.step(&step, reconciler.desired(), took);
+        let now = Now::read();
+        publisher.step(&step.outcome, &reconciler, now);
+        recorder.step(&step.outcome, &reconciler, took, now.wall);
+        recorder.measured(&reconciler.backend_mut().take_tally());
         match wait(inputs, step.next) {
             Wait::Input(input) => {
                 for input in std::iter::once(input).chain(inputs.try_iter()) {
@@ -54,6 +62,7 @@ pub(crate) fn drive<B: Networked>(
                             let now = Instant::now();
                             for event in events {
                                 publisher.event(&event, &reconciler);
+                                recorder.event(&event, &reconciler);
                                 network::note_node(&event, &mut facts, &mut reconciler, now);
                                 reconciler.handle(event, now);
                             }

@@ -16,7 +16,7 @@ use ipvs_backend::netlink::Traffic;
 use ipvs_backend::netlink::monitor::{Change, Monitor};
 use ipvs_backend::netlink::route::{LocalRoute, Route};
 use ipvs_backend::observe::is_node_address;
-use ipvs_backend::{IpvsBackend, NodeIps};
+use ipvs_backend::{IpvsBackend, NodeIps, Tally};
 use proxy_core::reconciler::Reconciler;
 use proxy_core::{Backend, Event};
 use tracing::{debug, info, warn};
@@ -59,6 +59,9 @@ pub(crate) trait Networked: Backend {
 
     /// Rules went that may have been ours. Maintenance puts back what should be there.
     fn rules_removed(&mut self);
+
+    /// What was counted since it was last taken.
+    fn take_tally(&mut self) -> Tally;
 }
 
 impl Networked for IpvsBackend {
@@ -76,6 +79,10 @@ impl Networked for IpvsBackend {
 
     fn rules_removed(&mut self) {
         Self::rules_removed(self);
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        Self::take_tally(self)
     }
 }
 

@@ -12,6 +12,7 @@ use proxy_core::{Event, Model, Node, SchedulerFlags};
 use crate::cluster::{Cluster, FirstNode};
 use crate::config::{self, Configuration, DetectLocal, KubeProxyFlags, Mode, Settings};
 use crate::manifest::Reader;
+use crate::metrics::Requests;
 use crate::network::held_addresses;
 use crate::node_facts::NodeFacts;
 use crate::source::{Changes, Object, Parser, Problem};
@@ -123,6 +124,14 @@ impl FirstLook {
 }
 
 impl Source {
+    /// What was asked of an API server.
+    pub(crate) fn requests(&self) -> Requests {
+        match self {
+            Self::Manifests { .. } => Requests::default(),
+            Self::Cluster { cluster, .. } => cluster.requests(),
+        }
+    }
+
     /// Everything there is now, and what is wrong with it.
     ///
     /// # Errors

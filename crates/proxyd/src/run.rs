@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use clap::Args;
@@ -21,6 +21,7 @@ use crate::health::{self, Publisher};
 use crate::kernel_settings;
 use crate::logging::{self, Verbosity};
 use crate::manifest::{Reader, Wake, Watcher};
+use crate::metrics::{Limits, Metrics, Pages, Resource, Sources};
 use crate::network;
 use crate::node_args::{FirstLook, NodeArgs, Source};
 use crate::notice::{Notices, Reason};
@@ -110,20 +111,27 @@ fn serve(settings: &Settings, reload: Reload) -> anyhow::Result<()> {
              answers 503"
         );
     }
-    let backend = IpvsBackend::open(config)?;
+    let backend = IpvsBackend::open(config)?.timed_with(Instant::now);
     kernel_settings::apply(settings)?;
     let reconciler = Reconciler::new(backend, model, Live::of(settings).schedule);
 
     let (publisher, published) = Publisher::new(settings.sync_period);
     let (inputs, receiver) = mpsc::channel();
     inputs.send(Input::Events(vec![Event::NodePortAddresses(facts.node_port_addresses())]))?;
-    let notices = follow_source(source, watcher, &inputs)?;
+    let metrics = Metrics::new(Limits::default(), SystemTime::now(), source.requests());
+    let recorder = metrics.recorder();
+    let notices = follow_source(source, watcher, metrics.sources(), &inputs)?;
     notices.node(Reason::Starting, String::new());
-    health::start(settings.healthz, settings.bind_failure, published, notices.clone())
+    let (failure, probes) = (settings.bind_failure, metrics.probes());
+    health::start(settings.healthz, failure, published.clone(), probes, notices.clone())
         .context("start the health servers")?;
+    if let Some(address) = settings.metrics {
+        let pages = Pages { configuration: reload.configuration.json(), published };
+        metrics.serve(address, failure, pages).context("start the metrics server")?;
+    }
     let driver = thread::Builder::new()
         .name("driver".to_owned())
-        .spawn(move || drive(reconciler, facts, publisher, notices, &receiver))
+        .spawn(move || drive(reconciler, facts, publisher, recorder, notices, &receiver))
         .context("start the driver thread")?;
     follow_network(monitor, &inputs)?;
     follow_configuration(reload, &inputs)?;
@@ -138,14 +146,15 @@ fn serve(settings: &Settings, reload: Reload) -> anyhow::Result<()> {
 fn follow_source(
     source: Source,
     watcher: Option<Watcher>,
+    sources: Sources,
     inputs: &Sender<Input>,
 ) -> anyhow::Result<Notices> {
     let inputs = inputs.clone();
     match (source, watcher) {
-        (Source::Cluster { cluster, parser }, _) => cluster.start(parser, inputs),
+        (Source::Cluster { cluster, parser }, _) => cluster.start(parser, sources, inputs),
         (Source::Manifests { reader, first }, Some(watcher)) => thread::Builder::new()
             .name("manifests".to_owned())
-            .spawn(move || follow_manifests(*reader, first, watcher, &inputs))
+            .spawn(move || follow_manifests(*reader, first, watcher, &sources, &inputs))
             .context("start the thread that follows the manifests")
             .map(|_| Notices::default()),
         (Source::Manifests { .. }, None) => {
@@ -183,12 +192,17 @@ fn follow_manifests(
     mut reader: Reader,
     first: Changes,
     mut watcher: Watcher,
+    sources: &Sources,
     inputs: &Sender<Input>,
 ) {
     let mut changes = first;
     let mut is_complete = false;
     loop {
         changes.say_problems(&Notices::default());
+        for resource in Resource::ALL {
+            let problems = reader.problems();
+            sources.rejected(resource, problems.iter().filter(|it| it.rejects(resource)).count());
+        }
         let is_readable =
             !reader.problems().iter().any(|problem| problem.severity == Severity::Unreadable);
         let mut news = vec![Input::Events(changes.events)];

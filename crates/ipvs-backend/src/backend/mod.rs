@@ -35,7 +35,7 @@ use crate::plan::{
     Device, NodePlan, destroyed_legacy_sets, destroyed_sets, plan, removed_legacy_rules, room_steps,
 };
 use crate::rules::RuleConfig;
-use crate::{exec, sysctl};
+use crate::{Tally, exec, sysctl};
 
 use families::families;
 use flows::Flows;
@@ -95,6 +95,13 @@ impl IpvsBackend {
         sysctl::ensure()?;
         Ok(Self::with_kernel(config, kernel, traffic))
     }
+
+    /// The same backend, which times what [`Tally`] has durations of. Somebody must take them.
+    #[must_use]
+    pub fn timed_with(mut self, clock: fn() -> Instant) -> Self {
+        self.kernel.time_with(clock);
+        self
+    }
 }
 
 impl<K: Kernel> IpvsBackend<K> {
@@ -129,6 +136,15 @@ impl<K: Kernel> IpvsBackend<K> {
     #[must_use]
     pub fn draining(&self) -> usize {
         self.drains.len()
+    }
+
+    /// What was counted since it was last taken, and what drains now.
+    pub fn take_tally(&mut self) -> Tally {
+        Tally {
+            draining: self.drains.len(),
+            draining_since: self.drains.oldest(),
+            ..self.kernel.take_tally()
+        }
     }
 
     /// How many stale UDP flows the kernel was made to forget so far.

@@ -4,10 +4,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tracing::warn;
 
+use super::counted::Counting;
 use crate::config;
+use crate::metrics::Requests;
 
 /// Longer nobody waits for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -17,14 +20,20 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(150);
 
 /// A client as the configuration says. Connects to nobody yet.
-pub(super) async fn open(settings: &config::Client) -> anyhow::Result<kube::Client> {
+pub(super) async fn open(
+    settings: &config::Client,
+    requests: Requests,
+) -> anyhow::Result<kube::Client> {
     let mut config = read(settings).await?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
     config.write_timeout = Some(SILENCE);
     // Failures are ours to answer.
     config.default_retry = false;
-    kube::Client::try_from(config).context("prepare the client of the API server")
+    let authority = config.cluster_url.authority().map(ToString::to_string);
+    let counting = Counting { requests, host: authority.unwrap_or_default().into() };
+    let client = ClientBuilder::try_from(config).context("prepare the client of the API server")?;
+    Ok(client.with_layer(&counting).build())
 }
 
 async fn read(settings: &config::Client) -> anyhow::Result<kube::Config> {

@@ -11,6 +11,7 @@
 //! stays until the API server says otherwise: a watch that fails takes nothing away.
 
 mod client;
+mod counted;
 mod events;
 mod first_node;
 mod object;
@@ -20,6 +21,7 @@ mod watch;
 
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use futures::StreamExt as _;
@@ -31,6 +33,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::Settings;
 use crate::driver::Input;
+use crate::metrics::{Connection, Requests, Resource, Sources};
 use crate::notice::Notices;
 use crate::source::{Changes, Parser};
 
@@ -49,6 +52,7 @@ pub(crate) struct Cluster {
     runtime: Runtime,
     client: Client,
     node_name: String,
+    requests: Requests,
 }
 
 impl Cluster {
@@ -62,8 +66,14 @@ impl Cluster {
             .enable_time()
             .build()
             .context("start the client of the API server")?;
-        let client = runtime.block_on(client::open(&settings.client))?;
-        Ok(Self { runtime, client, node_name: node_name.to_owned() })
+        let requests = Requests::default();
+        let client = runtime.block_on(client::open(&settings.client, requests.clone()))?;
+        Ok(Self { runtime, client, node_name: node_name.to_owned(), requests })
+    }
+
+    /// What was asked of the API server.
+    pub(crate) fn requests(&self) -> Requests {
+        self.requests.clone()
     }
 
     /// This node's Node, as soon as it is there; `None` if it does not come.
@@ -99,7 +109,12 @@ impl Cluster {
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn start(self, parser: Parser, inputs: Sender<Input>) -> anyhow::Result<Notices> {
+    pub(crate) fn start(
+        self,
+        parser: Parser,
+        sources: Sources,
+        inputs: Sender<Input>,
+    ) -> anyhow::Result<Notices> {
         let (sender, notices) = tokio::sync::mpsc::channel(NOTICES);
         let sender = Notices::to(sender);
         let said = sender.clone();
@@ -107,7 +122,7 @@ impl Cluster {
             let streams = self.streams();
             self.runtime.block_on(async {
                 tokio::spawn(events::publish(self.client.clone(), self.node_name, notices));
-                follow(streams, Tracker::new(parser), &said, &inputs).await;
+                follow(streams, Tracker::new(parser), &said, &sources, &inputs).await;
             });
         };
         thread::Builder::new()
@@ -134,6 +149,7 @@ async fn follow(
     streams: impl futures::Stream<Item = News> + Unpin,
     mut tracker: Tracker,
     notices: &Notices,
+    sources: &Sources,
     inputs: &Sender<Input>,
 ) {
     let mut batches = streams.ready_chunks(BATCH);
@@ -144,9 +160,15 @@ async fn follow(
             if let watch::Heard::Condition(condition) = &heard {
                 say_condition(kind, condition);
             }
+            count(kind, &heard, sources);
             tracker.take(kind, heard, &mut changes);
         }
         changes.say_problems(notices);
+        if !(changes.problems.is_empty() && changes.solved.is_empty()) {
+            for resource in Resource::ALL {
+                sources.rejected(resource, tracker.rejected(resource));
+            }
+        }
         let mut news = Vec::new();
         if !changes.events.is_empty() {
             debug!(events = changes.events.len(), "the API server has news");
@@ -159,6 +181,22 @@ async fn follow(
         if news.into_iter().any(|input| inputs.send(input).is_err()) {
             return;
         }
+    }
+}
+
+fn count(kind: Kind, heard: &watch::Heard, sources: &Sources) {
+    let connection = match heard {
+        watch::Heard::Condition(Condition::Failing(_)) => Some(Connection::Down),
+        watch::Heard::Condition(Condition::Watched { .. }) | watch::Heard::ListEnds => {
+            Some(Connection::Up)
+        }
+        _ => None,
+    };
+    if let Some(connection) = connection {
+        sources.connection(kind.resource(), connection);
+    }
+    if !matches!(heard, watch::Heard::Condition(_)) {
+        sources.heard(kind.resource(), SystemTime::now());
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use proxy_core::ObjectRef;
 
 use super::watch::{Heard, Kind};
+use crate::metrics::Resource;
 use crate::source::{Changes, Known, Parser};
 
 /// Takes in what every watch says.
@@ -27,6 +28,11 @@ impl Tracker {
     /// Whether every kind was listed.
     pub(super) fn is_complete(&self) -> bool {
         self.is_listed.iter().all(|&it| it)
+    }
+
+    /// How many fields of such objects cannot be used.
+    pub(super) fn rejected(&self, resource: Resource) -> usize {
+        self.known.problems().filter(|problem| problem.rejects(resource)).count()
     }
 
     /// Takes in news. An object that a whole list leaves out is gone: nobody may have been
@@ -54,7 +60,7 @@ impl Tracker {
                     self.known.take(&object, None, changes);
                 }
             }
-            Heard::Condition(_) => {}
+            Heard::Bookmark | Heard::Condition(_) => {}
         }
     }
 }

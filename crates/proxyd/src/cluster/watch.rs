@@ -15,6 +15,7 @@ use proxy_core::ObjectRef;
 
 use super::object::{Watchable, Watched};
 use super::outage::Outage;
+use crate::metrics::Resource;
 use crate::source::Object;
 
 /// Objects of a page, in lists that come in pages.
@@ -39,6 +40,17 @@ impl Kind {
                 | (Self::EndpointSlices, ObjectRef::EndpointSlice(_))
                 | (Self::Nodes, ObjectRef::Node(_))
         )
+    }
+}
+
+impl Kind {
+    /// As metrics call it.
+    pub(super) const fn resource(self) -> Resource {
+        match self {
+            Self::Services => Resource::Services,
+            Self::EndpointSlices => Resource::EndpointSlices,
+            Self::Nodes => Resource::Nodes,
+        }
     }
 }
 
@@ -97,6 +109,8 @@ pub(super) enum Heard {
     Gone(Object),
     /// The list was whole.
     ListEnds,
+    /// Nothing changed.
+    Bookmark,
     /// It is otherwise with the watch than before.
     Condition(Condition),
 }
@@ -324,7 +338,9 @@ impl<T: Watchable> Watch<T> {
             WatchEvent::Deleted(object) => {
                 (object.version(), Some(Heard::Gone(object.object.into_object())))
             }
-            WatchEvent::Bookmark(bookmark) => (Some(bookmark.metadata.resource_version), None),
+            WatchEvent::Bookmark(bookmark) => {
+                (Some(bookmark.metadata.resource_version), Some(Heard::Bookmark))
+            }
             WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
         };
         self.state = State::Watching(next.unwrap_or(version), events);

@@ -17,9 +17,10 @@ use tokio::runtime;
 use tokio::sync::watch::Receiver;
 
 pub(crate) use publisher::{Published, Publisher};
-pub(crate) use state::Now;
+pub(crate) use state::{Condition, Eligibility, Now};
 
 use crate::config::BindFailure;
+use crate::metrics::Probes;
 use crate::notice::Notices;
 use crate::serve::{Connections, Place, serve};
 
@@ -31,6 +32,7 @@ pub(crate) fn start(
     healthz: Option<SocketAddr>,
     failure: BindFailure,
     published: Receiver<Published>,
+    probes: Probes,
     notices: Notices,
 ) -> io::Result<()> {
     let place = healthz.map(|address| Place::take(address, "/healthz", failure)).transpose()?;
@@ -39,7 +41,7 @@ pub(crate) fn start(
         runtime.block_on(async move {
             let connections = Connections::default();
             if let Some(place) = place {
-                tokio::spawn(answer_at(place, published.clone(), connections.clone()));
+                tokio::spawn(answer_at(place, published.clone(), connections.clone(), probes));
             }
             node_ports::follow(published, connections, notices).await;
         });
@@ -48,10 +50,19 @@ pub(crate) fn start(
 }
 
 /// Answers `/healthz` and `/livez`, as soon as the place can be had.
-async fn answer_at(place: Place, published: Receiver<Published>, connections: Connections) {
+async fn answer_at(
+    place: Place,
+    published: Receiver<Published>,
+    connections: Connections,
+    probes: Probes,
+) {
     let answer = move |path: String| {
         let verdict = published.borrow().proxy.verdict(Now::read());
-        std::future::ready(answer::at_path(&path, &verdict))
+        let answer = answer::at_path(&path, &verdict);
+        if let Some(answer) = &answer {
+            probes.answered(&path, answer.status.as_u16());
+        }
+        std::future::ready(answer)
     };
     serve(place.listen().await, connections, answer).await;
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use proxy_core::{ObjectRef, Rejection, Warning};
 
+use crate::metrics::Resource;
+
 /// Something that whoever wrote the objects should know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Problem {
@@ -37,6 +39,17 @@ impl Problem {
     pub(crate) fn new(severity: Severity, object: &str, reason: String) -> Self {
         let (field, value) = (String::new(), String::new());
         Self { severity, object: object.to_owned(), about: None, field, value, reason }
+    }
+
+    /// Whether it keeps a field of such an object from being used.
+    pub(crate) fn rejects(&self, resource: Resource) -> bool {
+        let of = match self.about {
+            Some(ObjectRef::Service(_)) => Some(Resource::Services),
+            Some(ObjectRef::EndpointSlice(_)) => Some(Resource::EndpointSlices),
+            Some(ObjectRef::Node(_)) => Some(Resource::Nodes),
+            None => None,
+        };
+        self.severity == Severity::Rejected && of == Some(resource)
     }
 
     /// What is wrong, for those who look at the object.

@@ -1,0 +1,101 @@
+//! Where metrics are told, and a few things that scripts ask a kube-proxy there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use hyper::StatusCode;
+use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
+use tokio::runtime;
+use tokio::sync::watch::Receiver;
+
+use super::Metrics;
+use super::exposition::Exposition;
+use crate::config::BindFailure;
+use crate::health::{Condition, Eligibility, Now, Published};
+use crate::serve::{Answer, Connections, Place, serve};
+
+/// What is told besides metrics.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    /// The configuration in effect, in JSON.
+    pub(crate) configuration: String,
+    pub(crate) published: Receiver<Published>,
+}
+
+impl Metrics {
+    /// Starts the thread that tells metrics at `address`, until the process ends.
+    ///
+    /// # Errors
+    /// When the address cannot be had and that is fatal, or the system gives no thread.
+    pub(crate) fn serve(
+        self,
+        address: SocketAddr,
+        failure: BindFailure,
+        pages: Pages,
+    ) -> io::Result<()> {
+        let place = Place::take(address, "/metrics", failure)?;
+        let server = Server::new(self.exposition(), pages);
+        let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let answer = move |path: String| {
+                    let server = server.clone();
+                    async move { server.answer(&path).await }
+                };
+                serve(place.listen().await, Connections::default(), answer).await;
+            });
+        })?;
+        Ok(())
+    }
+}
+
+/// Clones are the same.
+#[derive(Clone, Debug)]
+struct Server {
+    exposition: Exposition,
+    configz: Arc<str>,
+    published: Receiver<Published>,
+}
+
+impl Server {
+    fn new(exposition: Exposition, Pages { configuration, published }: Pages) -> Self {
+        let configz = format!(r#"{{"kubeproxy.config.k8s.io":{}}}"#, configuration.trim());
+        Self { exposition, configz: configz.into(), published }
+    }
+
+    async fn answer(&self, path: &str) -> Option<Answer> {
+        Some(match path {
+            "/metrics" => exposed(self.exposition.text().await),
+            "/metrics/slis" => exposed(self.health()),
+            "/healthz" | "/healthz/ping" => Answer::text("ok"),
+            "/proxyMode" => Answer::text("ipvs"),
+            "/configz" => Answer::json(StatusCode::OK, self.configz.to_string()),
+            _ => return None,
+        })
+    }
+
+    /// What `/healthz` and `/livez` of the health server would answer now, in numbers.
+    fn health(&self) -> String {
+        let verdict = self.published.borrow().proxy.verdict(Now::read());
+        let is_live = verdict.condition() == Condition::Healthy;
+        let is_healthy = is_live && verdict.node == Eligibility::Eligible;
+        format!(
+            "# HELP kubernetes_healthcheck Whether a health check is passed.\n\
+             # TYPE kubernetes_healthcheck gauge\n\
+             kubernetes_healthcheck{{name=\"proxy\",type=\"healthz\"}} {}\n\
+             kubernetes_healthcheck{{name=\"proxy\",type=\"livez\"}} {}\n",
+            u8::from(is_healthy),
+            u8::from(is_live)
+        )
+    }
+}
+
+fn exposed(text: impl Into<hyper::body::Bytes>) -> Answer {
+    Answer { content_type: CONTENT_TYPE, ..Answer::text(text) }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
