@@ -30,13 +30,13 @@ impl Exposition {
     }
 
     /// The text of now, or of a moment ago. Reading goes on to its end even if the client does not
-    /// wait for it.
-    pub(super) async fn text(&self) -> Bytes {
+    /// wait for it. `None` if that failed, which it does only by a mistake of ours.
+    pub(super) async fn text(&self) -> Option<Bytes> {
         let mut last = Arc::clone(&self.last).lock_owned().await;
         if let Some((read, text)) = &*last
             && read.elapsed() < FRESH
         {
-            return text.clone();
+            return Some(text.clone());
         }
         let this = self.clone();
         let rendered = spawn_blocking(move || {
@@ -44,10 +44,7 @@ impl Exposition {
             *last = Some((Instant::now(), text.clone()));
             text
         });
-        rendered.await.unwrap_or_else(|error| {
-            warn!("metrics cannot be told: {error}");
-            Bytes::new()
-        })
+        rendered.await.inspect_err(|error| warn!("metrics cannot be told: {error}")).ok()
     }
 
     /// Reads the kernel, and writes everything down.

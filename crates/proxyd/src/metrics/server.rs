@@ -67,7 +67,13 @@ impl Server {
 
     async fn answer(&self, path: &str) -> Option<Answer> {
         Some(match path {
-            "/metrics" => exposed(self.exposition.text().await),
+            "/metrics" => match self.exposition.text().await {
+                Some(text) => exposed(text),
+                None => Answer {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                    ..Answer::text("metrics cannot be told, see the log\n")
+                },
+            },
             "/metrics/slis" => exposed(self.health()),
             "/healthz" | "/healthz/ping" => Answer::text("ok"),
             "/proxyMode" => Answer::text("ipvs"),
