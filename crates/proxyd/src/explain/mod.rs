@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use ipvs_backend::IpvsConfig;
 use ipvs_backend::explain::{DataPlane, Packet, read};
 use ipvs_backend::kernel::{Kernel, Netlink};
 use ipvs_backend::netlink::Traffic;
 use ipvs_backend::rules::{restore_input, static_rules};
-use ipvs_backend::IpvsConfig;
 use proxy_core::{DesiredState, Event, Family, Model};
 
 use crate::node_args::{FirstLook, NodeArgs};

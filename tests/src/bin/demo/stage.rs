@@ -189,7 +189,7 @@ fn introduce(screen: Screen) {
         "pods       frontend on node-1; backend-1, -2 and -3 each on the node of its number",
         "outside    a client without a route to pods; it reaches cluster IPs through node-1",
         "manifests  a copy of examples/two-tier, with its changes beside it; every node runs",
-        "           proxyd run --manifests manifests --node-name node-N",
+        "           proxyd run --manifests manifests --node-name node-N --detect-local-mode NodeCIDR",
         "nc         stands for: send a line, print the server's name and the source it saw",
     ] {
         screen.line(line);

@@ -24,7 +24,9 @@ fn restart(stage: &mut Stage, requests: &Requests) -> Result<(), Failure> {
     let before = KernelState::of(&stage.first_node().namespace);
     requests.pass(200);
 
-    stage.screen.command("node-1", "proxyd run --manifests manifests --node-name node-1");
+    let command =
+        "proxyd run --manifests manifests --node-name node-1 --detect-local-mode NodeCIDR";
+    stage.screen.command("node-1", command);
     stage.daemons.insert(0, stage.daemon(stage.first_node()));
     let line = stage.show_logged("synced everything");
     requests.pass(100);
