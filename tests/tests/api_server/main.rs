@@ -3,4 +3,5 @@
 
 mod cluster;
 mod events;
+mod metrics;
 mod serving;

@@ -246,6 +246,26 @@ fn our_metrics_have_their_names_and_labels() {
     assert_eq!(told.keys().filter(|name| name.starts_with("proxyd_")).count(), OURS.len());
 }
 
+/// An alert on a metric that nobody tells would never be raised.
+#[test]
+fn dashboards_and_alerts_ask_for_nothing_that_is_not_told() {
+    let told = read(&eventful().text());
+    let monitoring = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/monitoring");
+    for file in ["alerts.yaml", "dashboard.json"] {
+        let text = std::fs::read_to_string(monitoring.join(file)).expect("it can be read");
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let names = words.filter(|it| it.starts_with("proxyd_") || it.starts_with("kubeproxy_"));
+        let mut count = 0;
+        for name in names {
+            let bare =
+                ["_bucket", "_count", "_sum"].into_iter().find_map(|it| name.strip_suffix(it));
+            assert!(told.contains_key(bare.unwrap_or(name)), "{file} asks for {name}");
+            count += 1;
+        }
+        assert!(count > 0, "{file} asks for nothing");
+    }
+}
+
 #[test]
 fn the_page_in_docs_lists_every_metric() {
     const BEGIN: &str =
