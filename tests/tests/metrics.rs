@@ -1,7 +1,7 @@
 //! What a node tells Prometheus about real connections.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proxy_core::{Family, FrontendKind};
 use tests::lab::{
@@ -132,4 +132,41 @@ fn a_server_that_drains_is_told_with_its_connections() {
     let labels = [("service", "web"), ("endpoint", "10.244.1.10:8080")];
     assert_eq!(told.number("proxyd_endpoint_active_connections", &labels), Some(1.0));
     drop(open);
+}
+
+/// One Service port for each number, with six endpoints.
+fn many(count: u16) -> String {
+    let endpoints: Vec<_> = (10..16).map(|host| Endpoint::new(1, host)).collect();
+    let service = |number: u16| {
+        let address = format!("10.96.{}.{}", 1 + number / 200, 1 + number % 200);
+        let application = Application::new(&format!("service-{number}"), &[&address]);
+        application.port(Transport::Tcp, 80, 8080).objects(&endpoints)
+    };
+    (0..count).map(service).collect::<Vec<_>>().join("---\n")
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn what_is_too_much_to_be_told_one_by_one_is_summed_and_told_in_time() {
+    let cluster = Cluster::new(1);
+    let node = cluster.node(1);
+    let manifests = Manifests::of_nodes();
+    manifests.write("many.yaml", &many(1_100));
+    let _daemon = Daemon::start(node, manifests.path());
+    let dropped = |told: &Metrics, kind| told.number("proxyd_series_dropped", &[("kind", kind)]);
+    // Endpoints that were not reached the first time are read the next.
+    wait_until("all endpoints are read", 3 * SOON, || {
+        dropped(&Metrics::of(node), "endpoint") == Some(1_000.0)
+    });
+    let begin = Instant::now();
+    let told = Metrics::of(node);
+    let took = begin.elapsed();
+    eprintln!("{} bytes after {took:?}", told.text().len());
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(dropped(&told, "service_port"), Some(100.0));
+    let count = |name: &str| told.text().lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(count("proxyd_service_connections_total{"), 1_001);
+    assert_eq!(count("proxyd_endpoint_active_connections{"), 5_001);
+    let other = [("service", "(other)")];
+    assert_eq!(told.number("proxyd_service_connections_total", &other), Some(0.0));
 }
