@@ -20,6 +20,7 @@ mod image;
 mod kubeadm;
 mod manifests;
 mod monitoring;
+mod promql;
 mod same;
 mod tools;
 
@@ -38,6 +39,7 @@ const CHECKS: &[Check] = &[
     ("kubeadm's DaemonSet is patched there and back", kubeadm::there_and_back),
     ("alert rules and their tests", monitoring::alerts),
     ("the dashboard's queries", monitoring::dashboard),
+    ("alerts and dashboard are about metrics that there are", monitoring::names),
     ("Dockerfile and scripts", image::lint),
     ("iptables is the one the node uses", image::iptables),
     ("the commands of the migration guide", guide::commands),

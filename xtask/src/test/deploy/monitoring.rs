@@ -1,15 +1,20 @@
-//! Alert rules and the dashboard: parsed and run by promtool.
+//! Alert rules and the dashboard: parsed and run by promtool, and only about metrics that there are.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::manifests::text;
+use super::promql;
 use super::tools::Tools;
 use crate::workspace;
 
 const DIRECTORY: &str = "deploy/monitoring";
+
+/// Written by Prometheus itself for each target.
+const OF_PROMETHEUS: &str = "up";
 
 pub(super) fn alerts(tools: &Tools) -> Result<()> {
     let file = |name: &str| format!("{DIRECTORY}/{name}");
@@ -32,6 +37,33 @@ pub(super) fn dashboard(tools: &Tools) -> Result<()> {
     let file = json!({"groups": [{"name": "dashboard", "rules": rules}]});
     let path = tools.scratch("dashboard-rules.yaml", &file.to_string())?;
     tools.run(tools.promtool().args(["check", "rules"]).arg(path)).map(drop)
+}
+
+/// A panel of a metric that nobody exports stays empty, and an alert on it silent.
+pub(super) fn names(_: &Tools) -> Result<()> {
+    let path = workspace::root().join("docs/metrics.md");
+    let described =
+        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let exported: BTreeSet<_> = described.split('`').skip(1).step_by(2).map(family).collect();
+    let alerts = rules()?.into_iter().map(|rule| text(&rule["expr"]).to_owned());
+    let mut unknown = BTreeSet::new();
+    for query in alerts.chain(queries()?.iter().map(|query| without_variables(query))) {
+        for name in promql::metrics(&query) {
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            let is_known = |name: &str| exported.contains(name) || name == OF_PROMETHEUS;
+            if !is_known(&name) && !base.is_some_and(is_known) {
+                unknown.insert(format!("{name} in {query}"));
+            }
+        }
+    }
+    let unknown: Vec<_> = unknown.into_iter().collect();
+    ensure!(unknown.is_empty(), "docs/metrics.md does not have\n{}", unknown.join("\n"));
+    Ok(())
+}
+
+/// The name in `name` or `name{label,label}`, as a table of metrics writes them.
+fn family(described: &str) -> &str {
+    described.split('{').next().unwrap_or_default()
 }
 
 fn rules() -> Result<Vec<Value>> {
@@ -57,7 +89,7 @@ fn collect(value: &Value, queries: &mut Vec<String>) {
                 match value {
                     Value::String(text) if name == "expr" => queries.push(text.clone()),
                     Value::String(text) if text.starts_with("label_values(") => {
-                        queries.extend(of_label_values(text));
+                        queries.extend(promql::of_label_values(text));
                     }
                     _ => collect(value, queries),
                 }
@@ -66,12 +98,6 @@ fn collect(value: &Value, queries: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| collect(item, queries)),
         _ => {}
     }
-}
-
-/// The query inside Grafana's `label_values(QUERY, LABEL)`.
-fn of_label_values(text: &str) -> Option<String> {
-    let inside = text.strip_prefix("label_values(")?.strip_suffix(')')?;
-    inside.rsplit_once(',').map(|(query, _)| query.to_owned())
 }
 
 /// Grafana puts values for these before Prometheus sees a query.
