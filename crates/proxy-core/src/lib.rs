@@ -123,6 +123,7 @@ mod state;
 #[cfg(test)]
 mod test_support;
 mod virtual_server;
+pub mod why;
 
 pub use backend::{
     Backend, BackendError, Capabilities, Drift, DriftKind, Failure, Feature, Inspect, Maintenance,

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::resolve::{Context, resolve};
+use crate::why::Account;
 use crate::{
     EndpointSlice, Name, Node, Resolution, Scheduler, SchedulerFlags, Service, ServiceKey,
     SliceKey, ThisNode,
@@ -91,13 +92,23 @@ impl Model {
     pub fn resolve(&self, key: &ServiceKey) -> Resolution {
         self.visits.set(self.visits.get() + 1);
         let Some(service) = self.services.get(key) else { return Resolution::default() };
-        let context = Context {
+        resolve(service, self.slices(key), &self.context())
+    }
+
+    /// Why a Service has the real servers that it has here, and not others; `None` if it is unknown.
+    #[must_use]
+    pub fn why(&self, key: &ServiceKey) -> Option<Account> {
+        let service = self.services.get(key)?;
+        Some(Account::new(service, self.slices(key), &self.context()))
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
             node: ThisNode { name: &self.node_name, zone: self.zone() },
             node_port_addresses: &self.node_port_addresses,
             foreign_addresses: &self.foreign_addresses,
             scheduler: self.scheduler,
-        };
-        resolve(service, self.slices(key), &context)
+        }
     }
 
     /// Name of the node that decides.

@@ -30,6 +30,15 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// Whether it is for `list`.
+    #[must_use]
+    pub const fn is_for(self, list: List) -> bool {
+        match list {
+            List::Cluster => self.cluster,
+            List::Local => self.local,
+        }
+    }
+
     /// What `port` of `service` needs in a family where it has external frontends or not:
     /// - the cluster list unless the internal policy is Local and nothing is external;
     /// - the local list if the internal policy is Local, or the external one is and something is.
@@ -77,10 +86,86 @@ pub fn select<'a>(
     node: ThisNode<'_>,
 ) -> Selection<'a> {
     let usable = |candidate: &Candidate<'_>| candidate.endpoint.conditions.usable();
+    let list = |list, is_needed: bool| {
+        let rule = is_needed.then(|| Rule::new(list, candidates, node));
+        let is_chosen = |candidate: &Candidate<'_>| {
+            rule.as_ref().is_some_and(|rule| rule.excludes(candidate).is_none())
+        };
+        candidates.iter().copied().filter(is_chosen).collect()
+    };
     Selection {
-        cluster: if demand.cluster { cluster_list(candidates, node) } else { Vec::new() },
-        local: if demand.local { local_list(candidates, node) } else { Vec::new() },
+        cluster: list(List::Cluster, demand.cluster),
+        local: list(List::Local, demand.local),
         any_usable: candidates.iter().any(usable),
+    }
+}
+
+/// One of the two lists of a Service port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum List {
+    /// From the whole cluster.
+    Cluster,
+    /// On this node.
+    Local,
+}
+
+/// Why an endpoint is not in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exclusion {
+    /// The list is of this node, and it is not there.
+    OtherNode,
+    /// It is not ready.
+    NotReady,
+    /// It terminates and serves no more.
+    Terminating,
+    /// It still serves while it terminates, but there are others in the list's reach that are
+    /// ready.
+    OthersReady,
+    /// All hints name nodes, one names this node, and the endpoint's do not.
+    HintedForOtherNodes,
+    /// All hints name zones, one names this node's, and the endpoint's do not.
+    HintedForOtherZones,
+}
+
+/// What an endpoint must be to stand in a list: [`select`] in terms of one endpoint.
+pub(crate) struct Rule<'n> {
+    list: List,
+    node: ThisNode<'n>,
+    any_ready: bool,
+    mode: TopologyMode<'n>,
+}
+
+impl<'n> Rule<'n> {
+    pub(crate) fn new(list: List, candidates: &[Candidate<'_>], node: ThisNode<'n>) -> Self {
+        let is_in_reach = |candidate: &&Candidate<'_>| match list {
+            List::Cluster => true,
+            List::Local => candidate.is_local(node),
+        };
+        let ready = candidates
+            .iter()
+            .filter(is_in_reach)
+            .filter(|candidate| candidate.endpoint.conditions.ready);
+        let mode = match list {
+            List::Cluster => TopologyMode::of(ready.clone(), node),
+            List::Local => TopologyMode::Off,
+        };
+        Self { list, node, any_ready: ready.count() > 0, mode }
+    }
+
+    /// Why `candidate` is not in the list; `None` if it is.
+    pub(crate) fn excludes(&self, candidate: &Candidate<'_>) -> Option<Exclusion> {
+        let conditions = candidate.endpoint.conditions;
+        if self.list == List::Local && !candidate.is_local(self.node) {
+            Some(Exclusion::OtherNode)
+        } else if conditions.ready {
+            self.mode.excludes(candidate)
+        } else if conditions.serving_terminating() {
+            self.any_ready.then_some(Exclusion::OthersReady)
+        } else if conditions.terminating {
+            Some(Exclusion::Terminating)
+        } else {
+            Some(Exclusion::NotReady)
+        }
     }
 }
 
@@ -91,29 +176,6 @@ pub fn is_externally_accessible(kind: ServiceKind, external_ips: usize) -> bool 
     kind != ServiceKind::ClusterIp || external_ips > 0
 }
 
-fn cluster_list<'a>(candidates: &[Candidate<'a>], node: ThisNode<'_>) -> Vec<Candidate<'a>> {
-    let ready: Vec<_> = candidates.iter().copied().filter(is_ready).collect();
-    if ready.is_empty() {
-        return candidates.iter().copied().filter(is_serving_terminating).collect();
-    }
-    let mode = TopologyMode::of(&ready, node);
-    ready.into_iter().filter(|candidate| mode.fits(candidate)).collect()
-}
-
-fn local_list<'a>(candidates: &[Candidate<'a>], node: ThisNode<'_>) -> Vec<Candidate<'a>> {
-    let local = || candidates.iter().copied().filter(|candidate| candidate.is_local(node));
-    let ready: Vec<_> = local().filter(is_ready).collect();
-    if ready.is_empty() { local().filter(is_serving_terminating).collect() } else { ready }
-}
-
-fn is_ready(candidate: &Candidate<'_>) -> bool {
-    candidate.endpoint.conditions.ready
-}
-
-fn is_serving_terminating(candidate: &Candidate<'_>) -> bool {
-    candidate.endpoint.conditions.serving_terminating()
-}
-
 /// How hints narrow the cluster list.
 enum TopologyMode<'n> {
     SameNode(&'n str),
@@ -122,10 +184,13 @@ enum TopologyMode<'n> {
 }
 
 impl<'n> TopologyMode<'n> {
-    fn of(ready: &[Candidate<'_>], node: ThisNode<'n>) -> Self {
+    fn of<'a, 'c: 'a>(
+        ready: impl Iterator<Item = &'a Candidate<'c>> + Clone,
+        node: ThisNode<'n>,
+    ) -> Self {
         let hinted_for = |names: fn(&Endpoint) -> &[crate::Name], name: &str| {
-            ready.iter().all(|candidate| !names(candidate.endpoint).is_empty())
-                && ready.iter().any(|candidate| names_it(names(candidate.endpoint), name))
+            ready.clone().all(|candidate| !names(candidate.endpoint).is_empty())
+                && ready.clone().any(|candidate| names_it(names(candidate.endpoint), name))
         };
         if hinted_for(node_hints, node.name) {
             return Self::SameNode(node.name);
@@ -136,12 +201,17 @@ impl<'n> TopologyMode<'n> {
         }
     }
 
-    fn fits(&self, candidate: &Candidate<'_>) -> bool {
-        match self {
-            Self::SameNode(node) => names_it(node_hints(candidate.endpoint), node),
-            Self::SameZone(zone) => names_it(zone_hints(candidate.endpoint), zone),
-            Self::Off => true,
-        }
+    fn excludes(&self, candidate: &Candidate<'_>) -> Option<Exclusion> {
+        let (names, name, exclusion) = match self {
+            Self::SameNode(node) => {
+                (node_hints(candidate.endpoint), node, Exclusion::HintedForOtherNodes)
+            }
+            Self::SameZone(zone) => {
+                (zone_hints(candidate.endpoint), zone, Exclusion::HintedForOtherZones)
+            }
+            Self::Off => return None,
+        };
+        (!names_it(names, name)).then_some(exclusion)
     }
 }
 

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use crate::policy::{Candidate, Demand, Selection, select};
+use crate::policy::{Candidate, Demand, List, Selection, select};
 use crate::{
-    Admission, EndpointSlice, Family, FrontendKind, Locality, ObjectRef, Pool, Priority,
-    RealServer, Scheduler, SchedulerFlags, Service, ServiceKey, ServicePort, ServicePortName,
-    SourceAddress, ThisNode, TrafficPolicy, Vip, VipChoice, VirtualServer, VirtualServerKey,
-    Warning, WeightRule, WeightSelector, WhenEmpty,
+    Admission, Conditions, EndpointSlice, Family, FrontendKind, Locality, ObjectRef, Pool,
+    Priority, RealServer, Scheduler, SchedulerFlags, Service, ServiceKey, ServicePort,
+    ServicePortName, SourceAddress, ThisNode, TrafficPolicy, Vip, VipChoice, VirtualServer,
+    VirtualServerKey, Warning, WeightRule, WeightSelector, WhenEmpty,
 };
 
 /// What a node serves for one Service.
@@ -88,32 +88,59 @@ pub fn resolve<'a>(
 /// The endpoints of one port: from every slice port of its name and protocol, one for each address
 /// and port. Of several, the one kept is: not terminating before terminating, then ready, then
 /// serving, then from the slice with the greater name, then the later in its slice.
-fn candidates<'a>(
+pub(crate) fn candidates<'a>(
     port: &ServicePort,
     slices: impl Iterator<Item = &'a EndpointSlice>,
 ) -> Vec<Candidate<'a>> {
-    let mut found: Vec<(Candidate<'a>, &'a str, usize)> = Vec::new();
+    let mut offers = offers(port, slices);
+    offers.dedup_by_key(|offer| offer.identity());
+    offers.into_iter().map(|offer| offer.candidate).collect()
+}
+
+/// An entry of a slice for one Service port.
+pub(crate) struct Offer<'a> {
+    pub(crate) candidate: Candidate<'a>,
+    pub(crate) slice: &'a EndpointSlice,
+    index: usize,
+}
+
+impl Offer<'_> {
+    /// Of several with the same one, the first is kept.
+    pub(crate) const fn identity(&self) -> (IpAddr, NonZeroU16) {
+        (self.candidate.endpoint.address, self.candidate.port)
+    }
+
+    fn preference(&self) -> impl Ord {
+        let conditions = self.candidate.endpoint.conditions;
+        let Conditions { ready, serving, terminating } = conditions;
+        (!terminating, ready, serving, &self.slice.key.name, self.index)
+    }
+}
+
+/// Every entry of slices for one port, by identity, the one to keep first.
+pub(crate) fn offers<'a>(
+    port: &ServicePort,
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+) -> Vec<Offer<'a>> {
+    let mut offers = Vec::new();
     for slice in slices {
-        let matching = |slice_port: &&crate::SlicePort| {
-            slice_port.name == port.name && slice_port.protocol == port.protocol
-        };
+        let matching = |slice_port: &&crate::SlicePort| serves(slice_port, port);
         for slice_port in slice.ports.iter().filter(matching) {
-            found.extend(slice.endpoints.iter().enumerate().map(|(index, endpoint)| {
+            offers.extend(slice.endpoints.iter().enumerate().map(|(index, endpoint)| {
                 let candidate = Candidate { endpoint, port: slice_port.port };
-                (candidate, slice.key.name.as_str(), index)
+                Offer { candidate, slice, index }
             }));
         }
     }
-    let identity = |candidate: &Candidate<'_>| (candidate.endpoint.address, candidate.port);
-    let preference = |(candidate, slice, index): &(Candidate<'a>, &'a str, usize)| {
-        let conditions = candidate.endpoint.conditions;
-        (!conditions.terminating, conditions.ready, conditions.serving, *slice, *index)
-    };
-    found.sort_unstable_by(|one, two| {
-        identity(&one.0).cmp(&identity(&two.0)).then_with(|| preference(two).cmp(&preference(one)))
+    offers.sort_unstable_by(|one, two| {
+        one.identity().cmp(&two.identity()).then_with(|| two.preference().cmp(&one.preference()))
     });
-    found.dedup_by_key(|(candidate, ..)| identity(candidate));
-    found.into_iter().map(|(candidate, ..)| candidate).collect()
+    offers
+}
+
+/// Whether a port of a slice is for a port of the Service.
+pub(crate) fn serves(slice_port: &crate::SlicePort, port: &ServicePort) -> bool {
+    slice_port.name == port.name && slice_port.protocol == port.protocol
 }
 
 /// What the frontends of one port in one family share.
@@ -139,11 +166,26 @@ impl Pools {
             servers: chosen.iter().map(|one| real_server(one, service, context.node)).collect(),
             when_empty,
         };
-        let cluster = pool(cluster, WhenEmpty::Reject);
-        let local = pool(local, if *any_usable { WhenEmpty::Drop } else { WhenEmpty::Reject });
+        let cluster = pool(cluster, when_empty(List::Cluster, *any_usable));
+        let local = pool(local, when_empty(List::Local, *any_usable));
         let unchosen = [[&cluster, &cluster], [&local, &local], [&local, &cluster]]
             .map(|pools| unchosen(candidates, pools));
         Self { cluster, local, unchosen }
+    }
+
+    const fn of(&self, list: List) -> &Pool {
+        match list {
+            List::Cluster => &self.cluster,
+            List::Local => &self.local,
+        }
+    }
+}
+
+/// What a client gets whose list is empty: no answer if only a Local policy keeps it from one.
+pub(crate) const fn when_empty(list: List, any_usable: bool) -> WhenEmpty {
+    match list {
+        List::Local if any_usable => WhenEmpty::Drop,
+        List::Local | List::Cluster => WhenEmpty::Reject,
     }
 }
 
@@ -184,13 +226,29 @@ fn real_server(candidate: &Candidate<'_>, service: &Service, node: ThisNode<'_>)
 }
 
 /// Where a port is reachable.
-struct Frontend {
-    address: IpAddr,
-    port: NonZeroU16,
-    kind: FrontendKind,
+pub(crate) struct Frontend {
+    pub(crate) address: IpAddr,
+    pub(crate) port: NonZeroU16,
+    pub(crate) kind: FrontendKind,
 }
 
-fn frontends<'a>(
+/// The lists of outside and of inside clients of a frontend.
+pub(crate) const fn lists(service: &Service, kind: FrontendKind) -> [List; 2] {
+    match (policy(service, kind), kind) {
+        (TrafficPolicy::Cluster, _) => [List::Cluster, List::Cluster],
+        (TrafficPolicy::Local, FrontendKind::ClusterIp) => [List::Local, List::Local],
+        (TrafficPolicy::Local, _) => [List::Local, List::Cluster],
+    }
+}
+
+const fn policy(service: &Service, kind: FrontendKind) -> TrafficPolicy {
+    match kind {
+        FrontendKind::ClusterIp => service.internal_traffic_policy,
+        _ => service.external_traffic_policy,
+    }
+}
+
+pub(crate) fn frontends<'a>(
     service: &'a Service,
     port: &'a ServicePort,
     family: Family,
@@ -220,15 +278,13 @@ fn virtual_server(
 ) -> Arc<VirtualServer> {
     let Frontend { address, port: number, kind } = frontend;
     let (scheduler, scheduler_flags) = service.tuning.scheduler.unwrap_or(context.scheduler);
-    let policy = match kind {
-        FrontendKind::ClusterIp => service.internal_traffic_policy,
-        _ => service.external_traffic_policy,
-    };
     let [by_cluster, by_local, by_both] = &pools.unchosen;
-    let (external, internal, unchosen) = match (policy, kind) {
-        (TrafficPolicy::Cluster, _) => (&pools.cluster, &pools.cluster, by_cluster),
-        (TrafficPolicy::Local, FrontendKind::ClusterIp) => (&pools.local, &pools.local, by_local),
-        (TrafficPolicy::Local, _) => (&pools.local, &pools.cluster, by_both),
+    let [outside, inside] = lists(service, kind);
+    let (external, internal) = (pools.of(outside), pools.of(inside));
+    let unchosen = match (outside, inside) {
+        (List::Cluster, List::Cluster) => by_cluster,
+        (List::Local, List::Local) => by_local,
+        _ => by_both,
     };
     Arc::new(VirtualServer {
         key: VirtualServerKey { address, protocol: port.protocol, port: number },
@@ -245,7 +301,7 @@ fn virtual_server(
         internal: internal.clone(),
         unchosen: unchosen.clone(),
         vip: vip(service, kind, address, context),
-        source_address: match (kind, policy) {
+        source_address: match (kind, policy(service, kind)) {
             (FrontendKind::ClusterIp, _) => SourceAddress::MasqueradeOffCluster,
             (_, TrafficPolicy::Cluster) => SourceAddress::Masquerade,
             (_, TrafficPolicy::Local) => SourceAddress::Keep,

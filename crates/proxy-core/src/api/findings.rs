@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Metadata, Parsed};
+use super::{Metadata, NotOurs, Parsed};
 use crate::{Interner, ObjectKey, ObjectRef, Rejection, Warning};
 
 /// Rejections and warnings of one object.
@@ -10,11 +10,12 @@ pub(super) struct Findings {
     object: ObjectRef,
     rejections: Vec<Rejection>,
     warnings: Vec<Warning>,
+    not_ours: Option<NotOurs>,
 }
 
 impl Findings {
     pub(super) fn new(object: ObjectRef) -> Self {
-        Self { object, rejections: Vec::new(), warnings: Vec::new() }
+        Self { object, rejections: Vec::new(), warnings: Vec::new(), not_ours: None }
     }
 
     /// Notes that the value of `field` cannot be used.
@@ -37,6 +38,11 @@ impl Findings {
         self.warnings.push(Warning { object: self.object.clone(), reason: reason.into() });
     }
 
+    /// Notes that the object is not for this proxy.
+    pub(super) fn disown(&mut self, reason: NotOurs) {
+        self.not_ours = Some(reason);
+    }
+
     /// Notes that the object has no name, if so. Without one nothing can be said about it.
     pub(super) fn require_name(&mut self, metadata: &Metadata) -> Option<()> {
         if metadata.name().is_some() {
@@ -47,7 +53,8 @@ impl Findings {
     }
 
     pub(super) fn into_parsed<T>(self, value: Option<T>) -> Parsed<T> {
-        Parsed { value, rejections: self.rejections, warnings: self.warnings }
+        let Self { rejections, warnings, not_ours, .. } = self;
+        Parsed { value, rejections, warnings, not_ours }
     }
 }
 

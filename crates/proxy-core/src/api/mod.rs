@@ -52,6 +52,8 @@ pub use object::{
 pub use text::parse_duration;
 pub use tuning::ANNOTATION_PREFIX;
 
+use std::fmt;
+
 use crate::{Rejection, Warning};
 
 /// What became of an object.
@@ -67,4 +69,37 @@ pub struct Parsed<T> {
     pub rejections: Vec<Rejection>,
     /// What works, but hardly as its author meant it.
     pub warnings: Vec<Warning>,
+    /// Why a Service that could be used is none that this proxy serves.
+    pub not_ours: Option<NotOurs>,
+}
+
+/// Why a Service is not served by this proxy, although nothing is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NotOurs {
+    /// It is labelled for another proxy, with this name.
+    OtherProxy(String),
+    /// `spec.type` is `ExternalName`: it is a name in DNS.
+    ExternalName,
+    /// `spec.clusterIP` is `None`: DNS tells its endpoints.
+    Headless,
+    /// It has no cluster IP yet.
+    NoClusterIp,
+}
+
+impl fmt::Display for NotOurs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherProxy(name) => {
+                write!(f, "its label {} {name:?} gives it to another proxy", service::OTHER_PROXY)
+            }
+            Self::ExternalName => {
+                f.write_str("spec.type is ExternalName: it is a name in DNS, without frontends")
+            }
+            Self::Headless => f.write_str(
+                "spec.clusterIP is None: it is headless, DNS tells its endpoints and it has no \
+                 frontends",
+            ),
+            Self::NoClusterIp => f.write_str("it has no cluster IP; set spec.clusterIP"),
+        }
+    }
 }

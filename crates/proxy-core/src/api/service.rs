@@ -3,14 +3,16 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use super::findings::{Findings, given};
-use super::{Metadata, Parsed, ServiceSpec, addresses, cluster_ips, ports, ranges, text, tuning};
+use super::{
+    Metadata, NotOurs, Parsed, ServiceSpec, addresses, cluster_ips, ports, ranges, text, tuning,
+};
 use crate::policy::is_externally_accessible;
 use crate::{
     Interner, Name, ObjectRef, Service, ServiceKey, ServiceKind, SessionAffinity, TrafficPolicy,
 };
 
 /// Another proxy serves a Service with this label, whatever its value.
-const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
+pub(super) const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 
 /// Seconds that `ClientIP` affinity lasts unless the Service says otherwise.
 const AFFINITY_SECONDS: NonZeroU32 = NonZeroU32::new(10_800).expect("it is not zero");
@@ -42,7 +44,11 @@ fn service(
 ) -> Option<Service> {
     findings.require_name(&object.metadata)?;
     let spec = &object.spec;
-    if !for_this_proxy(object, findings) {
+    if let Some(reason) = not_ours(object) {
+        if reason == NotOurs::NoClusterIp {
+            findings.warn("there is no cluster IP, so nothing is served; set spec.clusterIP");
+        }
+        findings.disown(reason);
         return None;
     }
     let ports = ports::ports(spec, names, findings);
@@ -83,21 +89,19 @@ fn service(
     })
 }
 
-/// Whether it has frontends, and they are ours.
-fn for_this_proxy(object: &super::Service, findings: &mut Findings) -> bool {
+/// Why it has no frontends, or they are not ours.
+fn not_ours(object: &super::Service) -> Option<NotOurs> {
     let spec = &object.spec;
-    if object.metadata.labels.contains_key(OTHER_PROXY)
-        || spec.kind.as_deref() == Some("ExternalName")
-    {
-        return false;
+    if let Some(name) = object.metadata.labels.get(OTHER_PROXY) {
+        return Some(NotOurs::OtherProxy(name.clone()));
+    }
+    if spec.kind.as_deref() == Some("ExternalName") {
+        return Some(NotOurs::ExternalName);
     }
     match (given(spec.cluster_ip.as_deref()), spec.cluster_ips.first().map(String::as_str)) {
-        (Some("None"), _) | (None, Some("None")) => false,
-        (None, _) => {
-            findings.warn("there is no cluster IP, so nothing is served; set spec.clusterIP");
-            false
-        }
-        (Some(_), _) => true,
+        (Some("None"), _) | (None, Some("None")) => Some(NotOurs::Headless),
+        (None, _) => Some(NotOurs::NoClusterIp),
+        (Some(_), _) => None,
     }
 }
 

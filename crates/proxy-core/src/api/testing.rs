@@ -48,7 +48,7 @@ pub(super) fn outcome(service: Service) -> (Option<crate::Service>, Outcome) {
 
 /// The value apart from what was said.
 pub(super) fn split<T>(parsed: Parsed<T>) -> (Option<T>, Outcome) {
-    let Parsed { value, rejections, warnings } = parsed;
+    let Parsed { value, rejections, warnings, .. } = parsed;
     (value, Outcome { rejections, warnings })
 }
 

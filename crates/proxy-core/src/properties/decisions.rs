@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::objects::{drops, history, outcome};
+use crate::policy::List;
 use crate::test_support::NODE;
+use crate::why::PortAccount;
 use crate::{
     Endpoint, EndpointSlice, Family, FrontendKind, Locality, Model, Pool, RealServer, SlicePort,
-    TrafficPolicy, VirtualServer,
+    TrafficPolicy, VirtualServer, resolve,
 };
 
 proptest! {
@@ -85,6 +88,45 @@ proptest! {
         }
     }
 
+    /// Of every endpoint in a slice one thing is said in each list: that it is used, and then it
+    /// is in the pool of who has the list, or the reason why not.
+    #[test]
+    fn every_endpoint_is_used_or_has_one_reason(history in history(40)) {
+        let (model, _) = outcome(&history);
+        for key in model.service_keys() {
+            let account = model.why(key).expect("it is known");
+            let servers = model.resolve(key).servers;
+            for port in &account.ports {
+                for list in &port.lists {
+                    let existing: usize = model
+                        .slices(key)
+                        .filter(|slice| slice.family == port.family)
+                        .map(|slice| {
+                            let is_for = |it: &&SlicePort| resolve::serves(it, &port.port);
+                            let offered = slice.ports.iter().filter(is_for).count();
+                            slice.endpoints.len() * offered.max(1)
+                        })
+                        .sum();
+                    prop_assert_eq!(list.endpoints.len(), existing);
+                    let used = list.endpoints.iter().filter(|(_, reason)| reason.is_none());
+                    let used: Vec<_> = used.map(|(it, _)| (it.address, it.port)).collect();
+                    prop_assert_eq!(list.when_empty.is_some(), used.is_empty());
+                    for pool in pools(&servers, port, list.list) {
+                        let servers: Vec<_> =
+                            pool.servers.iter().map(|it| (it.address, Some(it.port))).collect();
+                        let mut used = used.clone();
+                        used.sort_unstable();
+                        prop_assert_eq!(&used, &servers);
+                        prop_assert_eq!(
+                            list.when_empty,
+                            used.is_empty().then_some(pool.when_empty)
+                        );
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn pools_are_sorted_without_duplicates_and_of_one_family(history in history(40)) {
         let (_, state) = outcome(&history);
@@ -100,6 +142,22 @@ proptest! {
             prop_assert!(unchosen.is_sorted_by(|one, two| one < two));
         }
     }
+}
+
+/// The pools of those who have `list` at a frontend of `port`.
+fn pools<'a>(
+    servers: &'a [Arc<VirtualServer>],
+    port: &'a PortAccount,
+    list: List,
+) -> impl Iterator<Item = &'a Pool> {
+    let frontends = port.frontends.iter().filter_map(|frontend| {
+        let is_it = |it: &&Arc<VirtualServer>| (it.key, it.kind) == (frontend.key, frontend.kind);
+        Some((frontend, servers.iter().find(is_it)?))
+    });
+    let audiences = frontends.flat_map(|(frontend, server)| {
+        [(frontend.outside, &server.external), (frontend.inside, &server.internal)]
+    });
+    audiences.filter(move |(of, _)| *of == list).map(|(_, pool)| pool)
 }
 
 /// The slices a virtual server may take endpoints from.

@@ -1,8 +1,8 @@
 use std::num::NonZeroU16;
 
 use crate::api::testing::{Outcome, ingress, outcome, service, shown};
-use crate::api::{self, ClientIpConfig, SessionAffinityConfig};
-use crate::{Admission, Family, Service, ServiceKind, TrafficPolicy};
+use crate::api::{self, ClientIpConfig, NotOurs, SessionAffinityConfig};
+use crate::{Admission, Family, Interner, Service, ServiceKind, TrafficPolicy};
 
 fn text(value: &str) -> Option<String> {
     Some(value.to_owned())
@@ -41,6 +41,25 @@ fn some_services_are_not_for_a_proxy() {
     .silent();
     not_served(|service| service.spec.cluster_ip = None).warned("there is no cluster IP");
     not_served(|service| service.spec.cluster_ip = text("")).warned("there is no cluster IP");
+}
+
+#[test]
+fn a_service_that_is_not_ours_is_told_with_the_reason() {
+    #[track_caller]
+    fn check(edit: fn(&mut api::Service), expected: Option<NotOurs>) {
+        assert_eq!(service(edit).parse(&mut Interner::new()).not_ours, expected);
+    }
+    check(|_| {}, None);
+    check(|service| service.spec.cluster_ip = text("None"), Some(NotOurs::Headless));
+    check(|service| service.spec.kind = text("ExternalName"), Some(NotOurs::ExternalName));
+    check(|service| service.spec.cluster_ip = None, Some(NotOurs::NoClusterIp));
+    check(
+        |service| {
+            let label = "service.kubernetes.io/service-proxy-name".to_owned();
+            service.metadata.labels.insert(label, "other".to_owned());
+        },
+        Some(NotOurs::OtherProxy("other".to_owned())),
+    );
 }
 
 #[test]
