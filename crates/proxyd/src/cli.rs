@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{cleanup, config, explain, plan, resolve, run};
+use crate::{cleanup, config, explain, plan, resolve, run, why};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 ///
@@ -24,6 +24,7 @@ enum Command {
     Resolve(resolve::ResolveArgs),
     Plan(plan::PlanArgs),
     Explain(explain::ExplainArgs),
+    Why(why::WhyArgs),
     Cleanup(cleanup::CleanupArgs),
     Config(config::ConfigCommand),
 }
@@ -39,6 +40,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Cleanup(args) => cleanup::run(&args)?,
         Command::Plan(args) => return plan::run(&args),
         Command::Explain(args) => return explain::run(&args),
+        Command::Why(args) => return why::run(&args),
         Command::Config(args) => return config::run(&args),
     }
     Ok(ExitCode::SUCCESS)

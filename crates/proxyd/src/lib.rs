@@ -24,3 +24,4 @@ mod resolve;
 mod run;
 mod serve;
 mod source;
+mod why;

@@ -137,11 +137,19 @@ impl Source {
     /// # Errors
     /// The API server does not answer.
     pub(crate) fn read(self) -> anyhow::Result<(Vec<Event>, Vec<Problem>)> {
-        let Changes { events, problems, .. } = match self {
-            Self::Manifests { first, .. } => first,
-            Self::Cluster { cluster, parser } => cluster.read(parser)?,
-        };
+        let Changes { events, problems, .. } = self.changes()?;
         Ok((events, problems))
+    }
+
+    /// The same, with what is not for this proxy.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub(crate) fn changes(self) -> anyhow::Result<Changes> {
+        match self {
+            Self::Manifests { first, .. } => Ok(first),
+            Self::Cluster { cluster, parser } => cluster.read(parser),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Given {
     pub(crate) value: Option<Value>,
     pub(crate) rejections: Vec<Rejection>,
     pub(crate) warnings: Vec<Warning>,
+    /// Why it is a Service that this proxy does not serve.
+    pub(crate) not_ours: Option<api::NotOurs>,
     pub(crate) times: Times,
 }
 
@@ -81,6 +83,7 @@ impl Given {
             value: parsed.value.map(|parsed| value(Arc::new(parsed))),
             rejections: parsed.rejections,
             warnings: parsed.warnings,
+            not_ours: parsed.not_ours,
             times: Times::Once,
         }
     }

@@ -37,6 +37,9 @@ impl Known {
         };
         let is_usable = given.value.is_some() || given.rejections.is_empty();
         let problems = given.problems(self.holds(object) && !is_usable);
+        if let (ObjectRef::Service(key), Some(reason)) = (object, &given.not_ours) {
+            changes.not_ours.push((key.clone(), reason.clone()));
+        }
         if is_usable {
             self.set(object, given.value.clone(), changes);
         }

@@ -5,7 +5,8 @@ mod given;
 mod known;
 mod problem;
 
-use proxy_core::Event;
+use proxy_core::api::NotOurs;
+use proxy_core::{Event, ServiceKey};
 use tracing::{info, warn};
 
 use crate::notice::{Notices, Reason};
@@ -24,6 +25,8 @@ pub(crate) struct Changes {
     pub(crate) problems: Vec<Problem>,
     /// Problems that are over.
     pub(crate) solved: Vec<Problem>,
+    /// Services that this proxy does not serve.
+    pub(crate) not_ours: Vec<(ServiceKey, NotOurs)>,
 }
 
 impl Changes {
