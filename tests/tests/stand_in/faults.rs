@@ -34,7 +34,7 @@ fn connections_are_cut() {
     server.cut_connections();
     assert_eq!(server.connections(), 0);
     for watch in &mut watches {
-        watch.expect(&["Broken"]);
+        watch.expect(&["Reset"]);
     }
     watch(&server).expect(&["ADDED a 2"]);
 }

@@ -1,6 +1,6 @@
 //! HTTP as it is on the wire.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -26,8 +26,10 @@ pub(crate) struct Answer {
 pub(crate) enum End {
     /// By its last chunk.
     InOrder,
-    /// The connection was closed or reset before that.
+    /// The connection was closed before that.
     Broken,
+    /// The connection was reset.
+    Reset,
     /// Not: nothing came for a while.
     Silence,
 }
@@ -160,7 +162,8 @@ impl Answer {
         self.reader.get_ref().set_read_timeout(Some(patience)).unwrap();
         let mut length = String::new();
         let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => End::Silence,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => End::Silence,
+            ErrorKind::ConnectionReset => End::Reset,
             _ => End::Broken,
         };
         if self.reader.read_line(&mut length).map_err(failed)? == 0 {

@@ -26,7 +26,7 @@ fn a_stopped_server_is_not_there_until_it_starts_again() {
     let mut open = watch(&server, 2);
     open.expect(&["ADDED b 3"]);
     server.stop();
-    open.expect(&["Broken"]);
+    open.expect(&["Reset"]);
     assert!(TcpStream::connect(server.address()).is_err());
     // The cluster does not stand still.
     server.delete("services", "shop", "a");
