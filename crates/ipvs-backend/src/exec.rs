@@ -253,7 +253,9 @@ fn change_device(kernel: &mut impl Kernel, op: &Op) -> Answer {
 
 fn change_packet_filter(kernel: &mut impl Kernel, op: &Op) -> Answer {
     let result = match op {
-        Op::RemoveLegacyRules(rules) => kernel.restore_rules(rules.family, &rules.removal_input()),
+        Op::RemoveLegacyRules(rules) => {
+            kernel.change_rules(rules.family, None, &mut |saved| rules.removal_input(saved))
+        }
         Op::RemoveLegacyTable(family) => kernel.remove_table(*family, LEGACY_TABLE),
         _ => Ok(()),
     };

@@ -114,12 +114,6 @@ pub trait Kernel: Send {
         input: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()>;
 
-    /// Tells `iptables-restore --noflush` to do something.
-    ///
-    /// # Errors
-    /// When it could not be done; then nothing was in the table where it failed.
-    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()>;
-
     /// Removes a table of the packet filter `nf_tables` with everything in it, if it is there.
     ///
     /// # Errors
@@ -273,10 +267,6 @@ impl Kernel for Netlink {
         let outcome = self.try_change_rules(family, saved, input);
         self.meter.tally.family(family).rule_failures += u64::from(outcome.is_err());
         outcome
-    }
-
-    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
-        self.iptables.restore(family, input)
     }
 
     fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()> {

@@ -97,10 +97,6 @@ impl Kernel for Tracker {
         Ok(())
     }
 
-    fn restore_rules(&mut self, _: Family, _: &str) -> io::Result<()> {
-        Ok(())
-    }
-
     fn remove_table(&mut self, _: Family, _: &str) -> io::Result<()> {
         Ok(())
     }

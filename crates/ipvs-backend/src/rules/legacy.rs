@@ -62,15 +62,25 @@ impl LegacyRules {
         (!tables.is_empty()).then_some(Self { family, tables })
     }
 
-    /// The input for `iptables-restore --noflush` that removes them.
+    /// The input for `iptables-restore --noflush` that removes them, as far as `iptables-save` still
+    /// shows them; nothing if it shows none. A rule in a chain of ours went when that was replaced.
     #[must_use]
-    pub fn removal_input(&self) -> String {
+    pub fn removal_input(&self, saved: &str) -> Option<String> {
+        let there = Self::find(self.family, saved)?;
         let mut input = String::new();
-        for LegacyTable { name, ways_in, chains } in &self.tables {
-            write_removal(&mut input, name, ways_in, chains);
+        for LegacyTable { name, mut ways_in, mut chains } in there.tables {
+            let Some(known) = self.tables.iter().find(|table| table.name == name) else { continue };
+            retain_known(&mut ways_in, &known.ways_in);
+            retain_known(&mut chains, &known.chains);
+            write_removal(&mut input, &name, &ways_in, &chains);
         }
-        input
+        (!input.is_empty()).then_some(input)
     }
+}
+
+fn retain_known(there: &mut Vec<String>, known: &[String]) {
+    let known: HashSet<_> = known.iter().collect();
+    there.retain(|it| known.contains(it));
 }
 
 impl fmt::Display for LegacyRules {
@@ -198,12 +208,23 @@ COMMIT
 COMMIT
 ";
         let found = LegacyRules::find(Family::Ipv4, saved).unwrap();
-        assert_eq!(found.removal_input(), expected);
+        assert_eq!(found.removal_input(saved).as_deref(), Some(expected));
         assert_eq!(
             found.to_string(),
             "IPv4 rules of an earlier kube-proxy: filter KUBE-SERVICES, jumps (2); \
              nat KUBE-SEP-* (1), KUBE-SVC-* (2)"
         );
+    }
+
+    #[test]
+    fn only_what_was_found_and_is_still_there_is_removed() {
+        let saved = "*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-A - [0:0]\n:KUBE-SVC-B - [0:0]\n\
+                     -A KUBE-SERVICES -j KUBE-SVC-A\n-A PREROUTING -j KUBE-SVC-B\nCOMMIT\n";
+        let found = LegacyRules::find(Family::Ipv4, saved).unwrap();
+        let later = saved.replace("-A KUBE-SERVICES -j KUBE-SVC-A\n", "").replace("SVC-B", "SVC-C");
+        let expected = "*nat\n-F KUBE-SVC-A\n-X KUBE-SVC-A\nCOMMIT\n";
+        assert_eq!(found.removal_input(&later).as_deref(), Some(expected));
+        assert_eq!(found.removal_input(""), None);
     }
 
     #[test]

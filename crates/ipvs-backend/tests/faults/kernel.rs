@@ -160,14 +160,11 @@ impl Kernel for FakeKernel {
         input: &mut dyn FnMut(&str) -> Option<String>,
     ) -> io::Result<()> {
         let saved = saved.map_or_else(|| self.saved_rules(family), Ok)?;
-        input(&saved).map_or(Ok(()), |input| self.restore_rules(family, &input))
-    }
-
-    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
+        let Some(input) = input(&saved) else { return Ok(()) };
         self.run_one(|state| {
             let rules = state.rules.entry(family).or_default();
             let mut changed = rules.clone();
-            changed.restore(input).unwrap_or_else(|line| panic!("{line} cannot be loaded"));
+            changed.restore(&input).unwrap_or_else(|line| panic!("{line} cannot be loaded"));
             let is_there = |set: &str| state.sets.keys().any(|name| name.as_str() == set);
             if !changed.sets().all(is_there) {
                 return Err(Errno::INVAL);

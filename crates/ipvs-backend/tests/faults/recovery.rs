@@ -95,9 +95,9 @@ fn what_an_earlier_proxy_left_is_planned_first_and_removed_once_all_is_served() 
     assert_eq!(kernel.state(), before);
     let expected = [
         "- IPv4 rules of an earlier kube-proxy: filter KUBE-SERVICES, jumps (1); \
-         nat KUBE-SEP-* (1), KUBE-SVC-* (1)",
+         nat KUBE-SEP-* (1), KUBE-SVC-* (1), jumps (1)",
         "- IPv6 rules of an earlier kube-proxy: filter KUBE-SERVICES, jumps (1); \
-         nat KUBE-SEP-* (1), KUBE-SVC-* (1)",
+         nat KUBE-SEP-* (1), KUBE-SVC-* (1), jumps (1)",
         "- IPv4 table kube-proxy of nf_tables",
         "- IPv6 table kube-proxy of nf_tables",
         "- set KUBE-NODE-PORT-SCTP",

@@ -61,7 +61,8 @@ impl State {
     /// What kube-proxy's modes for iptables and `nf_tables` leave, and an older one of its IPVS mode.
     pub(crate) fn add_leftovers(&mut self) {
         let rules = "*filter\n:KUBE-SERVICES - [0:0]\n-A INPUT -j KUBE-SERVICES\nCOMMIT\n\
-                     *nat\n:KUBE-SVC-A - [0:0]\n:KUBE-SEP-A - [0:0]\n-A KUBE-SVC-A -j KUBE-SEP-A\n\
+                     *nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-A - [0:0]\n:KUBE-SEP-A - [0:0]\n\
+                     -A KUBE-SERVICES -j KUBE-SVC-A\n-A KUBE-SVC-A -j KUBE-SEP-A\n\
                      -A KUBE-SVC-A -m set --match-set KUBE-NODE-PORT-SCTP dst -j RETURN\nCOMMIT\n";
         for family in Family::ALL {
             self.rules.entry(family).or_default().restore(rules).unwrap();

@@ -168,10 +168,6 @@ impl<K: Kernel> Kernel for Unreliable<K> {
         self.run_one(|kernel| kernel.change_rules(family, saved, input))
     }
 
-    fn restore_rules(&mut self, family: Family, input: &str) -> io::Result<()> {
-        self.run_one(|kernel| kernel.restore_rules(family, input))
-    }
-
     fn remove_table(&mut self, family: Family, name: &str) -> io::Result<()> {
         self.run_one(|kernel| kernel.remove_table(family, name))
     }
