@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{cleanup, config, explain, plan, resolve, run, why};
+use crate::{cleanup, config, explain, manual, plan, resolve, run, why};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 ///
@@ -27,6 +27,8 @@ enum Command {
     Why(why::WhyArgs),
     Cleanup(cleanup::CleanupArgs),
     Config(config::ConfigCommand),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// Parses the arguments of the process and does what they say. Returns the exit status.
@@ -42,6 +44,8 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Explain(args) => return explain::run(&args),
         Command::Why(args) => return why::run(&args),
         Command::Config(args) => return config::run(&args),
+        Command::Completions(args) => manual::print_completions(&args, Cli::command())?,
+        Command::Man(args) => manual::write_pages(&args, Cli::command())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -61,8 +65,6 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

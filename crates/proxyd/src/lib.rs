@@ -13,6 +13,7 @@ mod journal;
 mod kernel_settings;
 mod logging;
 mod manifest;
+mod manual;
 mod metrics;
 mod network;
 mod node_args;

@@ -121,7 +121,7 @@ impl Follower {
     }
 }
 
-fn is_live(path: &str) -> bool {
+pub(crate) fn is_live(path: &str) -> bool {
     LIVE.iter().any(|live| {
         path.strip_prefix(live).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })

@@ -299,6 +299,17 @@ fn argument(flag: &'static Flag, underscored: &'static str) -> Arg {
     }
 }
 
+/// The flag for the field at a path, and what it says of itself if that is more than the path.
+#[cfg(test)]
+pub(super) fn about(path: &str) -> Option<(String, String)> {
+    let is_it = |flag: &&Flag| matches!(flag.target, Target::Field(of) if of == path);
+    let flag = FLAGS.iter().find(is_it)?;
+    let dashes = if flag.name.len() == 1 { "-" } else { "--" };
+    let help = help(flag);
+    let help = if help == format!("Sets {path}") { String::new() } else { help };
+    Some((format!("{dashes}{}", flag.name), help))
+}
+
 fn help(flag: &Flag) -> String {
     match (flag.name, flag.target) {
         ("config", _) => {

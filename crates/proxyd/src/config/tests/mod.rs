@@ -8,6 +8,7 @@ use super::{Comments, Configuration, KubeProxyFlags, Origin, Severity, layer};
 mod decode;
 mod defaulting;
 mod flag_rules;
+mod reference;
 mod rules;
 mod scalars;
 
