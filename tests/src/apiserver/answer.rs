@@ -44,7 +44,8 @@ pub(super) fn bytes(
 /// Answers with a refusal.
 pub(super) fn refusal(refusal: &Refusal) -> Response<AnyBody> {
     let status = StatusCode::from_u16(refusal.code).expect("refusals have statuses of HTTP");
-    let mut response = json(status, &refusal.status());
+    let (content_type, body) = refusal.body();
+    let mut response = bytes(status, content_type, body);
     if let Some(seconds) = refusal.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }

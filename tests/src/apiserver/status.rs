@@ -18,12 +18,21 @@ pub struct Refusal {
     pub message: String,
     details: Value,
     retry_after: Option<Duration>,
+    form: Form,
+}
+
+/// What the body of a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Status,
+    /// The message alone, of a content type.
+    Text(&'static str),
 }
 
 impl Refusal {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        let (message, details, retry_after) = (message.into(), Value::Null, None);
-        Self { code, reason, message, details, retry_after }
+        let (message, details) = (message.into(), Value::Null);
+        Self { code, reason, message, details, retry_after: None, form: Form::Status }
     }
 
     /// What is said with an HTTP status; `None` when no server answers with such a one.
@@ -38,6 +47,7 @@ impl Refusal {
             410 => Self::list_expired(),
             429 => Self::too_many_requests(Duration::from_secs(1)),
             500 => Self::internal("etcdserver: request timed out"),
+            502 => Self::bad_gateway(),
             503 => Self::new(
                 503,
                 "ServiceUnavailable",
@@ -62,6 +72,23 @@ impl Refusal {
         let details = json!({ "retryAfterSeconds": retry_after.as_secs() });
         let retry_after = Some(retry_after);
         Self { details, retry_after, ..Self::new(429, "TooManyRequests", message) }
+    }
+
+    /// The server has more requests at the same time than it takes: told in plain text, before
+    /// anything of the request was looked at.
+    #[must_use]
+    pub fn too_busy(retry_after: Duration) -> Self {
+        let message = "Too many requests, please try again later.\n";
+        let form = Form::Text("text/plain; charset=utf-8");
+        let retry_after = Some(retry_after);
+        Self { form, retry_after, ..Self::new(429, "TooManyRequests", message) }
+    }
+
+    /// What a load balancer says that finds no server behind it.
+    #[must_use]
+    pub fn bad_gateway() -> Self {
+        let message = "<html><body><h1>502 Bad Gateway</h1></body></html>\n";
+        Self { form: Form::Text("text/html"), ..Self::new(502, "", message) }
     }
 
     /// The server's fault.
@@ -179,6 +206,14 @@ impl Refusal {
     /// Seconds for the header `Retry-After`.
     pub(super) fn retry_after(&self) -> Option<u64> {
         self.retry_after.map(|duration| duration.as_secs())
+    }
+
+    /// Its body, with the content type.
+    pub(super) fn body(&self) -> (&'static str, Vec<u8>) {
+        match self.form {
+            Form::Status => ("application/json", self.status().to_string().into_bytes()),
+            Form::Text(content_type) => (content_type, self.message.clone().into_bytes()),
+        }
     }
 
     /// It as an object.

@@ -115,6 +115,13 @@ fn some_requests_are_refused() {
     for expected in [429, 200] {
         assert_eq!(get(&server, "/api/v1/services").status, expected);
     }
+    let busy = Refusal::too_busy(Duration::from_secs(1));
+    for (refusal, text) in [(busy, "Too many"), (Refusal::bad_gateway(), "<html>")] {
+        server.refuse_next(1, lists(), refusal.clone());
+        let answer = get(&server, "/api/v1/services");
+        assert_eq!(answer.status, refusal.code);
+        assert!(answer.text().starts_with(text));
+    }
     for code in [400, 401, 403, 404, 409, 410, 429, 500, 503, 504] {
         server.refuse_next(1, lists(), Refusal::of_code(code).unwrap());
         let answer = get(&server, "/api/v1/services");
@@ -122,6 +129,9 @@ fn some_requests_are_refused() {
         assert_eq!((status, &object["kind"]), (code, &"Status".into()));
         assert_eq!(object["code"], code);
     }
+    server.refuse_next(1, Requests::any().verb("watch"), Refusal::of_code(410).unwrap());
+    assert_eq!(get(&server, "/api/v1/services").status, 200);
+    assert_eq!(get(&server, "/api/v1/services?watch=1").status, 410);
 }
 
 #[test]
@@ -186,13 +196,21 @@ fn survives(config: Config, fault: impl Fn(&ApiServer)) {
 #[test]
 fn the_client_lives_through_all_of_them() {
     type Fault = fn(&ApiServer);
-    let faults: [Fault; 7] = [
+    let faults: [Fault; 9] = [
         |server| server.cut_connections(),
         |server| server.end_watches(),
         |server| server.expire_watches(),
         |server| server.cut_watches(Requests::any(), Cut::Events(1)),
         |server| {
             server.refuse_next(1, Requests::any(), Refusal::internal("etcd"));
+            server.end_watches();
+        },
+        |server| {
+            server.refuse_next(1, Requests::any(), Refusal::bad_gateway());
+            server.cut_connections();
+        },
+        |server| {
+            server.refuse_next(1, Requests::any().verb("watch"), Refusal::of_code(410).unwrap());
             server.end_watches();
         },
         |server| server.tell(Telling::Twice),
