@@ -42,13 +42,15 @@ SRC is an IP address, ADDRESS%INTERFACE, or one of
   node        a process of this node
   outside     a client outside the cluster
 
-DST is ADDRESS:PORT or ADDRESS:PORT/PROTOCOL (tcp, udp or sctp; tcp if left out), with IPv6 addresses
-in brackets; or svc/NAMESPACE/NAME or svc/NAMESPACE/NAME:PORT, every frontend of a Service, or of one of
-its ports by number or name.
+DST is one of
+  ADDRESS:PORT or ADDRESS:PORT/PROTOCOL     tcp, udp or sctp; tcp if left out
+  svc/NAMESPACE/NAME                        every frontend of a Service
+  svc/NAMESPACE/NAME:PORT                   those of one of its ports, by number or name
+with IPv6 addresses in brackets.
 
 Exit status:
   0  a server gets every packet
-  1  it could not be explained: SRC or DST means nothing here, or something cannot be read
+  1  it could not be explained: SRC or DST means nothing, or something cannot be read
   2  the command line is wrong
   3  a packet is refused
   4  a packet gets no answer
