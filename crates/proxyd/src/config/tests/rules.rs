@@ -54,7 +54,11 @@ fn each_rule_has_its_limits() {
         ("oomScoreAdj: 1000", "oomScoreAdj: 1001", "oomScoreAdj"),
         ("oomScoreAdj: -1000", "oomScoreAdj: -1001", "oomScoreAdj"),
         ("mode: ipvs", "mode: userspace", "mode"),
-        ("clientConnection: {burst: 10}", "clientConnection: {burst: -1}", "clientConnection.burst"),
+        (
+            "clientConnection: {burst: 10}",
+            "clientConnection: {burst: -1}",
+            "clientConnection.burst",
+        ),
         ("configSyncPeriod: 15m", "configSyncPeriod: -1ns", "configSyncPeriod"),
         ("bindAddress: 192.0.2.1", "bindAddress: 192.0.2", "bindAddress"),
         ("hostnameOverride: ' A '", "hostnameOverride: ' '", "hostnameOverride"),
