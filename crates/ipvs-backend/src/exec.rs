@@ -32,38 +32,84 @@ pub struct Done {
     pub postponed: Vec<Step>,
 }
 
-/// Carries out `steps` in order, as many as possible in one send. Once something failed for a
-/// virtual server, nothing more is built up for it in this round.
-///
-/// # Errors
-/// When nothing can be said about single ops: answers were lost, or what should contain an object
-/// has vanished. Then read back everything.
-pub fn run(
-    kernel: &mut impl Kernel,
-    steps: &[Step],
-    ledger: &Ledger,
-    observed: &mut Observed,
-) -> io::Result<Done> {
-    let mut done = Done::default();
-    let mut broken = BTreeSet::new();
-    let together = |one: &Step, two: &Step| {
-        one.phase == two.phase && Client::of(&one.op) == Client::of(&two.op)
-    };
-    for group in steps.chunk_by(together) {
-        let mut sound = Vec::with_capacity(group.len());
-        for step in group.iter().filter(|step| !is_in_vain(step, &broken, ledger)) {
-            match blocker(step, &done.refused) {
-                Some(Step { server, .. }) => {
-                    done.postponed.push(Step { server: *server, ..step.clone() });
+/// Carries out lists of ops, one after the other. Once something failed for a virtual server,
+/// nothing more is built up for it in this round.
+#[derive(Debug, Default)]
+pub struct Round {
+    done: Done,
+    broken: BTreeSet<VirtualServerKey>,
+}
+
+impl Round {
+    /// Carries out `steps` in order, as many as possible in one send.
+    ///
+    /// # Errors
+    /// When nothing can be said about single ops: answers were lost, or what should contain an
+    /// object has vanished. Then read back everything.
+    pub fn run(
+        &mut self,
+        kernel: &mut impl Kernel,
+        steps: &[Step],
+        ledger: &Ledger,
+        observed: &mut Observed,
+    ) -> io::Result<()> {
+        let together = |one: &Step, two: &Step| {
+            one.phase == two.phase && Client::of(&one.op) == Client::of(&two.op)
+        };
+        for group in steps.chunk_by(together) {
+            let mut sound = Vec::with_capacity(group.len());
+            for step in group.iter().filter(|step| !is_in_vain(step, &self.broken, ledger)) {
+                match blocker(step, &self.done.refused) {
+                    Some(Step { server, .. }) => {
+                        self.done.postponed.push(Step { server: *server, ..step.clone() });
+                    }
+                    None => sound.push(step),
                 }
-                None => sound.push(step),
+            }
+            let again = self.run_group(kernel, &sound, ledger, observed)?;
+            let again: Vec<_> = again.iter().collect();
+            self.run_group(kernel, &again, ledger, observed)?;
+        }
+        Ok(())
+    }
+
+    /// What came of all of it.
+    #[must_use]
+    pub fn end(self) -> Done {
+        self.done
+    }
+
+    /// Carries out ops of one client. Returns ops to carry out instead of some that found something
+    /// already there.
+    fn run_group(
+        &mut self,
+        kernel: &mut impl Kernel,
+        steps: &[&Step],
+        ledger: &Ledger,
+        observed: &mut Observed,
+    ) -> io::Result<Vec<Step>> {
+        let Self { done, broken } = self;
+        let mut again = Vec::new();
+        for (&step, answer) in steps.iter().zip(ask(kernel, steps, observed)?) {
+            match judge(&step.op, answer) {
+                Verdict::Done => {
+                    observed.record(&step.op);
+                    done.changes += 1;
+                }
+                Verdict::Instead(op) => again.push(Step { op, ..step.clone() }),
+                Verdict::Lost => return Err(vanished(&step.op)),
+                // The service was refused; its destinations could only follow.
+                Verdict::Failed(_) if is_in_vain(step, broken, ledger) => {}
+                Verdict::Failed(error) => {
+                    broken.extend(step.server);
+                    let object = step.op.to_string();
+                    done.failed.push(Failure { server: step.server, object, error });
+                    done.refused.push(step.clone());
+                }
             }
         }
-        let again = run_group(kernel, &sound, ledger, observed, &mut done, &mut broken)?;
-        let again: Vec<_> = again.iter().collect();
-        run_group(kernel, &again, ledger, observed, &mut done, &mut broken)?;
+        Ok(again)
     }
-    Ok(done)
 }
 
 /// An address is worth binding while any of its virtual servers is sound.
@@ -94,38 +140,6 @@ fn blocker<'a>(step: &Step, refused: &'a [Step]) -> Option<&'a Step> {
         Op::DeleteService(id) => ownership::is_sign(*set, entry, id),
         _ => false,
     })
-}
-
-/// Carries out ops of one client. Returns ops to carry out instead of some that found something
-/// already there.
-fn run_group(
-    kernel: &mut impl Kernel,
-    steps: &[&Step],
-    ledger: &Ledger,
-    observed: &mut Observed,
-    done: &mut Done,
-    broken: &mut BTreeSet<VirtualServerKey>,
-) -> io::Result<Vec<Step>> {
-    let mut again = Vec::new();
-    for (&step, answer) in steps.iter().zip(ask(kernel, steps, observed)?) {
-        match judge(&step.op, answer) {
-            Verdict::Done => {
-                observed.record(&step.op);
-                done.changes += 1;
-            }
-            Verdict::Instead(op) => again.push(Step { op, ..step.clone() }),
-            Verdict::Lost => return Err(vanished(&step.op)),
-            // The service was refused; its destinations could only follow.
-            Verdict::Failed(_) if is_in_vain(step, broken, ledger) => {}
-            Verdict::Failed(error) => {
-                broken.extend(step.server);
-                let object = step.op.to_string();
-                done.failed.push(Failure { server: step.server, object, error });
-                done.refused.push(step.clone());
-            }
-        }
-    }
-    Ok(again)
 }
 
 fn vanished(op: &Op) -> io::Error {

@@ -14,7 +14,8 @@ use crate::netlink::nftables::Nftables;
 use crate::netlink::route::{self, Route};
 use crate::netlink::{Errno, Traffic};
 use crate::observe::{
-    Observed, ObservedDevice, ObservedService, ObservedSet, is_node_address, sets_by_name,
+    Destinations, Observed, ObservedDevice, ObservedService, ObservedSet, is_node_address,
+    sets_by_name,
 };
 use crate::rules::LEGACY_TABLE;
 use crate::set::LEGACY_SETS;
@@ -356,7 +357,8 @@ impl Netlink {
 
     fn observe_services(&mut self, observed: &mut Observed) -> io::Result<()> {
         for status in self.ipvs.services()? {
-            let service = ObservedService { service: status.service, destinations: Vec::new() };
+            let service =
+                ObservedService { service: status.service, destinations: Destinations::new() };
             observed.services.insert(status.service.id, service);
         }
         Ok(())

@@ -13,7 +13,7 @@
 //! `iptables-restore`, once. What is ours in the kernel is written down in [`ownership`]. UDP flows
 //! that a change leaves leading nowhere are forgotten by the connection tracker ([`stale`]).
 //!
-//! [`plan::plan`] turns what is wanted and what is observed into ordered ops; [`exec::run`]
+//! [`plan::plan`] turns what is wanted and what is observed into ordered ops; [`exec::Round`]
 //! carries them out and is the only way to the kernel.
 #![forbid(unsafe_code)]
 #![cfg_attr(

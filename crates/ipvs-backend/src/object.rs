@@ -1,10 +1,11 @@
 //! What one virtual server asks of the kernel, as plain values. Pure.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proxy_core::{
-    Admission, FrontendKind, Locality, Pool, Protocol, Scheduler, SchedulerFlags, SourceAddress,
-    Vip, VirtualServer, VirtualServerKey, WhenEmpty,
+    Admission, FrontendKind, Locality, Pool, Protocol, RealServer, Scheduler, SchedulerFlags,
+    SourceAddress, Vip, VirtualServer, VirtualServerKey, WhenEmpty,
 };
 
 use crate::netlink::ipset::{Entry, Mark, Member, Network};
@@ -26,13 +27,26 @@ pub const fn internal_service_id(key: &VirtualServerKey, mark: u32) -> ServiceId
     ServiceId::Fwmark { family: key.family(), mark }
 }
 
-/// An IPVS service and its destinations, sorted by their ids.
+/// An IPVS service and what its destinations are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedService {
     /// The service.
     pub service: Service,
-    /// Its destinations.
-    pub destinations: Vec<Destination>,
+    /// The real servers of its pool.
+    pub servers: Arc<[RealServer]>,
+}
+
+impl WantedService {
+    /// Its destinations, sorted by their ids.
+    pub fn destinations(&self) -> impl Iterator<Item = Destination> {
+        self.servers.iter().map(destination)
+    }
+
+    /// Whether it has a destination with this id.
+    #[must_use]
+    pub fn has(&self, id: &DestinationId) -> bool {
+        self.servers.binary_search_by_key(id, |real| destination(real).id()).is_ok()
+    }
 }
 
 /// The IPVS service of a virtual server under one of its two keys.
@@ -41,11 +55,11 @@ pub fn wanted_service(server: &VirtualServer, id: ServiceId) -> WantedService {
     match id {
         ServiceId::Address { .. } => WantedService {
             service: address_service(server, id),
-            destinations: destinations(&server.external),
+            servers: server.external.servers.clone(),
         },
         ServiceId::Fwmark { .. } => WantedService {
             service: marked_service(server, id),
-            destinations: destinations(&server.internal),
+            servers: server.internal.servers.clone(),
         },
     }
 }
@@ -78,12 +92,11 @@ fn scheduled(id: ServiceId, scheduler: Scheduler, flags: SchedulerFlags) -> Serv
     Service { flags: fallback | port, ..Service::new(id, name) }
 }
 
-fn destinations(pool: &Pool) -> Vec<Destination> {
-    let destination = |real: &proxy_core::RealServer| {
-        let id = DestinationId { address: real.address, port: real.port.get() };
-        Destination::new(id, u32::from(real.weight.get()))
-    };
-    pool.servers.iter().map(destination).collect()
+/// The destination that a real server becomes.
+#[must_use]
+pub fn destination(real: &RealServer) -> Destination {
+    let id = DestinationId { address: real.address, port: real.port.get() };
+    Destination::new(id, u32::from(real.weight.get()))
 }
 
 /// Something in the kernel that several virtual servers can ask for. It exists while one does.

@@ -1,17 +1,22 @@
 //! What the kernel holds of ours, read from dumps and kept up to date by acknowledged ops.
 
+mod destinations;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use proxy_core::Family;
 
+use crate::ledger::Ledger;
 use crate::netlink::ipset::{Entry, Member, SetName, SetSpec};
-use crate::netlink::ipvs::{Destination, DestinationId, Service, ServiceId};
+use crate::netlink::ipvs::{Service, ServiceId};
 use crate::netlink::route::LocalRoute;
 use crate::op::Op;
 use crate::rules::LegacyRules;
 use crate::set::SetId;
+
+pub use destinations::Destinations;
 
 /// The kernel's state, as far as it is ours or stands in our way.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +48,8 @@ pub struct Observed {
 pub struct ObservedService {
     /// Its settings.
     pub service: Service,
-    /// Sorted by id.
-    pub destinations: Vec<Destination>,
+    /// Its destinations.
+    pub destinations: Destinations,
 }
 
 /// The device for virtual servers.
@@ -70,6 +75,14 @@ impl Observed {
     #[must_use]
     pub fn has_member(&self, set: SetId, entry: &Entry) -> bool {
         self.sets.get(&set).is_some_and(|set| set.members.contains_key(entry))
+    }
+
+    /// Lets the destinations of a service be the real servers of the pool that is wanted for it, if
+    /// they are.
+    pub(crate) fn share(&mut self, id: &ServiceId, ledger: &Ledger) {
+        if let Some(service) = self.services.get_mut(id) {
+            service.share(ledger);
+        }
     }
 
     /// Takes devices, addresses and routes from another reading. Returns what they were.
@@ -127,7 +140,7 @@ impl Observed {
                 }
             }
             Op::AddService(service) | Op::SetService(service) => {
-                let destinations = Vec::new();
+                let destinations = Destinations::new();
                 self.services
                     .entry(service.id)
                     .and_modify(|observed| observed.service = service)
@@ -138,12 +151,12 @@ impl Observed {
             }
             Op::AddDestination(id, destination) | Op::SetDestination(id, destination) => {
                 if let Some(service) = self.services.get_mut(&id) {
-                    service.put(destination);
+                    service.destinations.put(destination);
                 }
             }
             Op::DeleteDestination(id, destination) => {
                 if let Some(service) = self.services.get_mut(&id) {
-                    service.take(destination);
+                    service.destinations.take(destination);
                 }
             }
             Op::AddRoute(route) | Op::ReplaceRoute { new: route, .. } => {
@@ -177,16 +190,10 @@ impl ObservedSet {
 }
 
 impl ObservedService {
-    fn put(&mut self, destination: Destination) {
-        match self.destinations.binary_search_by_key(&destination.id(), Destination::id) {
-            Ok(index) => self.destinations[index] = destination,
-            Err(index) => self.destinations.insert(index, destination),
-        }
-    }
-
-    fn take(&mut self, id: DestinationId) {
-        if let Ok(index) = self.destinations.binary_search_by_key(&id, Destination::id) {
-            self.destinations.remove(index);
+    /// Lets its destinations be the real servers of the pool that is wanted for it, if they are.
+    pub(crate) fn share(&mut self, ledger: &Ledger) {
+        if let Some(wanted) = ledger.wanted_service(&self.service.id) {
+            self.destinations.share(&wanted.servers);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! From what is wanted and what is observed to an ordered list of ops. Pure: it decides, it does
 //! not do; whatever reaches the kernel was in a plan first.
 
-use std::collections::BTreeMap;
+mod agenda;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,33 +12,21 @@ use proxy_core::{Family, Protocol, SourceAddress, VirtualServer, VirtualServerKe
 use crate::ledger::{Ledger, Touched};
 use crate::netlink::ipset::{Entry, Member, SetSpec};
 use crate::netlink::ipvs::{Destination, ServiceId};
-use crate::object::{Shared, WantedService, key_of_entry, member, service_id};
+use crate::object::{Shared, key_of_entry, member, service_id};
 use crate::observe::{NodeIps, Observed, ObservedService, ObservedSet};
 use crate::op::{Op, Phase, Step, vip_route};
 use crate::set::{Purpose, SetId};
+
+pub use agenda::Agenda;
 
 /// The ops that bring everything in `touched` to what `ledger` wants. After what all of them rest
 /// on come those for urgent virtual servers, then the others; within each of the two groups they
 /// are in the order of [`Phase`].
 #[must_use]
 pub fn plan(touched: &Touched, ledger: &Ledger, observed: &Observed, node: &NodePlan) -> Vec<Step> {
-    let mut steps = device_steps(touched, observed, node);
-    for (id, &server) in &touched.services {
-        for op in service_ops(id, server, ledger, observed.services.get(id)) {
-            steps.push(Step { phase: phase(&op, ledger, observed), op, server });
-        }
-    }
-    for (object, &server) in &touched.shared {
-        for op in shared_ops(object, ledger, observed, node) {
-            steps.push(Step { phase: phase(&op, ledger, observed), op, server });
-        }
-    }
-    let is_urgent = |server: Option<VirtualServerKey>| {
-        server.is_some_and(|server| touched.urgent.contains(&server))
-    };
-    let waits = |step: &Step| step.phase > Phase::Sets && !is_urgent(step.server);
-    steps.sort_by_key(|step| (waits(step), step.phase));
-    steps
+    let mut agenda = Agenda::new(touched, ledger, observed, node);
+    let phases = std::iter::from_fn(|| agenda.next(usize::MAX, ledger, observed));
+    phases.flatten().collect()
 }
 
 /// The ops after which every set of ours is there and fit for what is wanted of it:
@@ -58,21 +47,15 @@ pub fn set_steps(ledger: &Ledger, observed: &Observed) -> Vec<Step> {
     ops.map(step).collect()
 }
 
-/// The ops after which every set has room for the members that `steps` add. Most of an earlier
-/// proxy's sets have less room than ours, and are kept until that is too little.
+/// The ops after which every set has room for the members that it gets. Most of an earlier proxy's
+/// sets have less room than ours, and are kept until that is too little.
 #[must_use]
-pub fn room_steps(steps: &[Step], observed: &Observed) -> Vec<Step> {
-    let mut added = BTreeMap::<_, usize>::new();
-    for step in steps {
-        if let Op::AddMember(set, _) = step.op {
-            *added.entry(set).or_default() += 1;
-        }
-    }
+pub fn room_steps(agenda: &Agenda<'_>, observed: &Observed) -> Vec<Step> {
     let is_short = |set: SetId, there: &ObservedSet, added| {
         let room = there.spec.max_elements;
         room < set.spec().max_elements && there.members.len() + added > room as usize
     };
-    let there = added.into_iter().filter_map(|(set, added)| {
+    let there = agenda.added.iter().filter_map(|(&set, &added)| {
         observed.sets.get(&set).filter(|there| is_short(set, there, added)).map(|it| (set, it))
     });
     let step = |op| Step { phase: Phase::Sets, op, server: None };
@@ -176,18 +159,19 @@ fn service_ops(
     ledger: &Ledger,
     observed: Option<&ObservedService>,
 ) -> Vec<Op> {
-    let Some(WantedService { service, destinations }) = ledger.wanted_service(id) else {
+    let Some(wanted) = ledger.wanted_service(id) else {
         return unwanted_service_ops(id, server, ledger, observed);
     };
+    let service = wanted.service;
     let mut ops = Vec::new();
     match observed {
         None => ops.push(Op::AddService(service)),
         Some(observed) if observed.service != service => ops.push(Op::SetService(service)),
         Some(_) => {}
     }
-    let there = observed.map_or(&[][..], |observed| &observed.destinations);
-    let there = there.iter().map(|destination| (destination.id(), *destination));
-    let wanted = destinations.into_iter().map(|destination| (destination.id(), destination));
+    let there = observed.into_iter().flat_map(|observed| observed.destinations.iter());
+    let there = there.map(|destination| (destination.id(), destination));
+    let wanted = wanted.destinations().map(|destination| (destination.id(), destination));
     let drains = server.is_none_or(|key| drains(key.protocol));
     ops.extend(diff(there, wanted).filter_map(|(_, change)| destination_op(id, change, drains)));
     ops
@@ -209,7 +193,7 @@ fn unwanted_service_ops(
         return vec![Op::DeleteService(*id)];
     }
     let busy = observed.destinations.iter().filter(|destination| destination.weight > 0);
-    busy.map(|&there| Op::SetDestination(*id, Destination { weight: 0, ..there })).collect()
+    busy.map(|there| Op::SetDestination(*id, Destination { weight: 0, ..there })).collect()
 }
 
 /// - Wanted and missing: added. Wanted and different, weight 0 included: changed in place, which

@@ -237,6 +237,7 @@ fn a_real_server_without_weight_takes_no_packets() {
     let key = udp(CLUSTER_IP);
     world.set(&server(key, &[FIRST]));
     let service = world.observed.services.get_mut(&service_id(&key)).expect("it was added");
-    service.destinations[0].weight = 0;
+    let there = service.destinations.iter().next().expect("it has one");
+    service.destinations.put(Destination { weight: 0, ..there });
     assert_eq!(world.set(&server(key, &[FIRST])), [key]);
 }

@@ -10,7 +10,7 @@ use ipvs_backend::netlink::ipset::{self, SetError};
 use ipvs_backend::netlink::ipvs::{self, DestinationStatus, ServiceId, Stats64};
 use ipvs_backend::netlink::{Errno, conntrack, route};
 use ipvs_backend::object::{Shared, service_id, shared, wanted_service};
-use ipvs_backend::observe::{Observed, ObservedDevice, ObservedService, ObservedSet};
+use ipvs_backend::observe::{Destinations, Observed, ObservedDevice, ObservedService, ObservedSet};
 use ipvs_backend::set::{Purpose, SetId};
 use proxy_core::{DesiredState, Family, Model, VirtualServer};
 
@@ -47,7 +47,9 @@ impl Kernel for Agreeing {
         }
         for (&id, server) in &self.0 {
             let service = wanted_service(server, id).service;
-            observed.services.insert(id, ObservedService { service, destinations: Vec::new() });
+            observed
+                .services
+                .insert(id, ObservedService { service, destinations: Destinations::new() });
             for object in shared(server) {
                 let (set, entry) = match object {
                     Shared::Member(set, entry) => (set, entry),
@@ -87,7 +89,11 @@ impl Kernel for Agreeing {
             stats: Stats64::default(),
         };
         let found = self.0.get(service).map(|server| wanted_service(server, *service));
-        Ok(found.into_iter().flat_map(|it| it.destinations).map(status).collect())
+        Ok(found
+            .into_iter()
+            .flat_map(|it| it.destinations().collect::<Vec<_>>())
+            .map(status)
+            .collect())
     }
 
     fn ipvs(&mut self, requests: &[ipvs::Request]) -> io::Result<Vec<Result<(), Errno>>> {

@@ -9,7 +9,7 @@ use super::IpvsBackend;
 use crate::drain::Cause;
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
-use crate::netlink::ipvs::{Destination, DestinationId, ServiceId};
+use crate::netlink::ipvs::{DestinationId, ServiceId};
 use crate::observe::{Observed, ObservedService};
 use crate::op::{Op, Phase, Step};
 
@@ -18,6 +18,7 @@ impl<K: Kernel> IpvsBackend<K> {
     /// free again.
     pub(super) fn watch_drains<'a>(&mut self, services: impl IntoIterator<Item = &'a ServiceId>) {
         for id in services {
+            self.observed.share(id, &self.ledger);
             let observed = self.observed.services.get(id);
             let draining = observed.map_or_else(Vec::new, |it| draining(id, it, &self.ledger));
             self.drains.set(*id, draining);
@@ -53,8 +54,8 @@ fn draining(
     observed: &ObservedService,
     ledger: &Ledger,
 ) -> Vec<(DestinationId, Cause)> {
-    let wanted = ledger.wanted_service(id).map_or_else(Vec::new, |wanted| wanted.destinations);
-    let is_wanted = |id: &DestinationId| wanted.binary_search_by_key(id, Destination::id).is_ok();
+    let wanted = ledger.wanted_service(id);
+    let is_wanted = |id: &DestinationId| wanted.as_ref().is_some_and(|wanted| wanted.has(id));
     let owner = ledger.owner(id);
     let limit = owner.and_then(|server| server.drain_limit);
     let exists = |id: &DestinationId| {
@@ -66,7 +67,7 @@ fn draining(
     };
     let unwanted = observed.destinations.iter().filter(|there| there.weight == 0);
     unwanted
-        .map(Destination::id)
+        .map(|there| there.id())
         .filter(|id| !is_wanted(id))
         .map(|id| (id, if exists(&id) { Cause::Leaving { limit } } else { Cause::Gone }))
         .collect()

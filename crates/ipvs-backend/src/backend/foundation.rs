@@ -6,7 +6,8 @@ use super::survey::Saved;
 use super::{IpvsBackend, attempting, drift_of};
 use crate::kernel::Kernel;
 use crate::ledger::Touched;
-use crate::op::{Op, Step};
+use crate::object::Shared;
+use crate::op::Op;
 use crate::plan::{plan, set_steps};
 use crate::rules::{removal_input, restore_input, static_rules};
 
@@ -65,12 +66,13 @@ impl<K: Kernel> IpvsBackend<K> {
         touched: &Touched,
     ) -> Result<Report, BackendError> {
         let Some(device) = &self.observed.device else { return Ok(Report::default()) };
-        let is_held = |step: &Step| match &step.op {
-            Op::AddRoute(route) => device.addresses.contains(&route.address),
-            _ => false,
-        };
-        let mut steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
-        steps.retain(is_held);
+        let held = device.addresses.iter().filter_map(|&address| {
+            let object = Shared::Vip(address);
+            touched.shared.get(&object).map(|&server| (object, server))
+        });
+        let touched = Touched { shared: held.collect(), ..Touched::default() };
+        let mut steps = plan(&touched, &self.ledger, &self.observed, &self.config.node);
+        steps.retain(|step| matches!(step.op, Op::AddRoute(_)));
         self.carry_out(&steps)
     }
 

@@ -56,7 +56,7 @@ fn virtual_server(
 }
 
 fn pool(service: &ObservedService) -> Pool {
-    let real_server = |destination: &crate::netlink::ipvs::Destination| {
+    let real_server = |destination: crate::netlink::ipvs::Destination| {
         let weight = u16::try_from(destination.weight).unwrap_or(u16::MAX);
         Some(RealServer {
             address: destination.address,

@@ -1,5 +1,6 @@
 //! [`IpvsBackend`]: the contract of [`proxy_core::Backend`] kept with the kernel's objects.
 
+mod change;
 mod draining;
 mod families;
 mod flows;
@@ -18,24 +19,22 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use proxy_core::{
-    Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure,
-    Maintenance, ObjectError, Report, VirtualServerKey,
+    Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Maintenance,
+    Report, VirtualServerKey,
 };
 
 use crate::drain::{DrainPolicy, Drains};
 use crate::kernel::{Kernel, Netlink};
 use crate::ledger::{Ledger, Touched};
-use crate::netlink::ipvs::{Destination, ServiceId};
+use crate::netlink::ipvs::ServiceId;
 use crate::netlink::{Traffic, TrafficCounts};
 use crate::object::Shared;
-use crate::observe::Observed;
+use crate::observe::{Destinations, Observed};
 use crate::op::{Op, Phase, Step};
-use crate::ownership::{self, Ownership};
-use crate::plan::{
-    Device, NodePlan, destroyed_legacy_sets, destroyed_sets, plan, removed_legacy_rules, room_steps,
-};
+use crate::ownership::Ownership;
+use crate::plan::{NodePlan, destroyed_legacy_sets, destroyed_sets, removed_legacy_rules};
 use crate::rules::RuleConfig;
-use crate::{Tally, exec, sysctl};
+use crate::{Tally, sysctl};
 
 use families::families;
 use flows::Flows;
@@ -153,58 +152,12 @@ impl<K: Kernel> IpvsBackend<K> {
         self.flows.forgotten()
     }
 
-    fn destinations(&mut self, id: &ServiceId) -> Result<Vec<Destination>, BackendError> {
+    fn destinations(&mut self, id: &ServiceId) -> Result<Destinations, BackendError> {
         let statuses = self.kernel.destinations(id).map_err(|source| BackendError::Io {
             attempt: format!("read servers of {id}"),
             source,
         })?;
-        let mut destinations: Vec<_> =
-            statuses.into_iter().map(|status| status.destination).collect();
-        destinations.sort_unstable_by_key(Destination::id);
-        Ok(destinations)
-    }
-
-    /// Compares everything in `touched`, mends it and notes what drains. Returns what was done,
-    /// and what had to be.
-    fn mend(&mut self, touched: &Touched) -> Result<(Report, Vec<Step>), BackendError> {
-        let steps = self.plan_change(touched);
-        let mut report = self.carry_out(&steps)?;
-        report.failed.extend(no_mark_left(touched));
-        self.forget_stale_flows(&mut report);
-        self.watch_drains(touched.services.keys());
-        Ok((report, steps))
-    }
-
-    /// The ops that bring what is touched to what is wanted.
-    fn plan_change(&self, touched: &Touched) -> Vec<Step> {
-        let steps = plan(touched, &self.ledger, &self.observed, &self.config.node);
-        let mut all = room_steps(&steps, &self.observed);
-        all.extend(steps);
-        all
-    }
-
-    fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {
-        self.flows.suspect(steps, &self.ledger, &self.observed);
-        let done = exec::run(&mut self.kernel, steps, &self.ledger, &mut self.observed)
-            .map_err(attempting("program the kernel"))?;
-        for (step, failure) in done.refused.iter().zip(&done.failed) {
-            let is_unsupported = matches!(failure.error, ObjectError::Unsupported(_));
-            if step.op == Op::CreateDevice && is_unsupported {
-                self.config.node.device = Device::Unavailable;
-            }
-        }
-        for Step { op, server, .. } in done.refused.into_iter().chain(done.postponed) {
-            if let (Some(object), Some(server)) = (removed(&op), server) {
-                self.leftovers.entry(server).or_default().insert(object);
-            }
-        }
-        Ok(Report { failed: done.failed, drift: Vec::new(), changes: done.changes })
-    }
-
-    /// Makes the kernel forget the flows that what was carried out has left behind.
-    fn forget_stale_flows(&mut self, report: &mut Report) {
-        let failures = self.flows.forget(&mut self.kernel, &self.ledger, &report.failed);
-        report.failed.extend(failures);
+        Ok(statuses.into_iter().map(|status| status.destination).collect())
     }
 
     /// Compares the destinations of the services whose turn has come.
@@ -224,8 +177,9 @@ impl<K: Kernel> IpvsBackend<K> {
             }
             let owner = self.ledger.owner(&id).map(|server| server.key);
             let touched = Touched { services: BTreeMap::from([(id, owner)]), ..Touched::default() };
-            let (done, steps) = self.mend(&touched)?;
-            report.merge(Report { drift: drift(&steps), ..done });
+            let mut found = Vec::new();
+            let done = self.mend(&touched, &mut |steps| found.extend(drift(steps)))?;
+            report.merge(Report { drift: found, ..done });
         }
         Ok(report)
     }
@@ -237,27 +191,9 @@ fn attempting(attempt: &str) -> impl FnOnce(io::Error) -> BackendError {
     move |source| BackendError::Io { attempt, source }
 }
 
-fn no_mark_left(touched: &Touched) -> impl Iterator<Item = Failure> {
-    touched.unmarked.iter().map(|key| Failure {
-        server: Some(*key),
-        object: format!("firewall mark for the inside clients of {key}"),
-        error: ObjectError::Exhausted,
-    })
-}
-
-/// The shared object that an op removes.
-const fn removed(op: &Op) -> Option<Shared> {
-    match *op {
-        Op::DeleteMember(set, entry) => Some(ownership::shared_of_member(set, entry)),
-        Op::DeleteRoute(route) => Some(Shared::Vip(route.address)),
-        Op::DeleteAddress(address) => Some(Shared::Vip(address)),
-        _ => None,
-    }
-}
-
 /// What had to be done, as what was found.
-fn drift(steps: &[Step]) -> Vec<Drift> {
-    steps.iter().map(|step| drift_of(&step.op)).collect()
+fn drift(steps: &[Step]) -> impl Iterator<Item = Drift> {
+    steps.iter().map(|step| drift_of(&step.op))
 }
 
 fn drift_of(op: &Op) -> Drift {
@@ -285,7 +221,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.flows.suspect_all();
         let mut report = self.bind_held_addresses(&touched)?;
         report.merge(self.lay_foundations(saved)?.0);
-        report.merge(self.mend(&touched)?.0);
+        report.merge(self.mend(&touched, &mut |_| {})?);
         report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
         report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
         if report.failed.is_empty() {
@@ -308,7 +244,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
                 touched.shared.entry(object).or_insert(Some(key));
             }
         }
-        Ok(self.mend(&touched)?.0)
+        self.mend(&touched, &mut |_| {})
     }
 
     /// Compares all that a few dumps show at once: services, sets, routes and static rules.
@@ -333,12 +269,10 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         touch_owned(&mut touched, &self.observed, &self.ownership);
         touched.everything = true;
         let (mut report, mut found) = self.lay_foundations(saved)?;
-        let (done, mended) = self.mend(&touched)?;
-        report.merge(done);
+        report.merge(self.mend(&touched, &mut |steps| found.extend(drift(steps)))?);
         if report.failed.is_empty() {
             self.forget_known();
         }
-        found.extend(drift(&mended));
         self.rolling.begin(touched.services.into_keys());
         Ok(Report { drift: found, ..report })
     }
@@ -359,8 +293,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.drains.clear();
         self.rolling.clear();
         self.leftovers.clear();
-        let steps = plan(&touched, &self.ledger, &self.observed, &self.config.node);
-        let mut report = self.carry_out(&steps)?;
+        let mut report = self.change(&touched, &mut |_| {})?;
         report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
         report.merge(self.remove_rules(saved));
         report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);

@@ -84,10 +84,11 @@ impl<K: Kernel> IpvsBackend<K> {
         for address in self.observed.bound() {
             touched.shared.entry(Shared::Vip(address)).or_insert(None);
         }
-        let steps = self.plan_change(&touched);
-        let report = self.carry_out(&steps)?;
-        let lost = steps.iter().filter(|step| was_there(&step.op, &known));
-        let drift: Vec<Drift> = lost.map(|step| drift_of(&step.op)).collect();
+        let mut drift: Vec<Drift> = Vec::new();
+        let report = self.change(&touched, &mut |steps| {
+            let lost = steps.iter().filter(|step| was_there(&step.op, &known));
+            drift.extend(lost.map(|step| drift_of(&step.op)));
+        })?;
         Ok(Report { drift, ..report })
     }
 }

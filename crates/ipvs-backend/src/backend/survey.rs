@@ -70,6 +70,7 @@ impl<K: Kernel> IpvsBackend<K> {
         for (id, service) in &mut observed.services {
             if touched.services.contains_key(id) {
                 service.destinations = self.destinations(id)?;
+                service.share(&ledger);
             }
         }
         Ok(Survey { observed, saved, ledger, touched })

@@ -7,7 +7,7 @@ use proxy_core::DesiredState;
 
 use crate::backend::wish::wish;
 use crate::kernel::Kernel;
-use crate::netlink::ipvs::{Destination, ServiceId};
+use crate::netlink::ipvs::ServiceId;
 use crate::observe::{NodeIps, Observed, is_node_address};
 use crate::ownership::Ownership;
 use crate::plan::{plan, set_steps};
@@ -84,7 +84,6 @@ pub fn read(
         let Some(service) = observed.services.get_mut(&id) else { continue };
         let statuses = kernel.destinations(&id)?;
         service.destinations = statuses.into_iter().map(|status| status.destination).collect();
-        service.destinations.sort_unstable_by_key(Destination::id);
     }
     Ok(observed)
 }

@@ -163,7 +163,7 @@ impl Walk<'_> {
         let Some(ObservedService { service, destinations }) = self.service() else {
             return Ok(None);
         };
-        let (service, servers) = (*service, destinations.clone());
+        let (service, servers) = (*service, destinations.iter().collect::<Vec<_>>());
         let takes_new = |server: &&Destination| server.weight > 0;
         let candidates: Vec<_> = servers.iter().filter(takes_new).copied().collect();
         let mut fields = Vec::new();

@@ -9,7 +9,9 @@ use ipvs_backend::kernel::Kernel;
 use ipvs_backend::netlink::ipset::{self, SetError};
 use ipvs_backend::netlink::ipvs::{self, DestinationStatus, ServiceId, Stats64};
 use ipvs_backend::netlink::{Errno, conntrack, route};
-use ipvs_backend::observe::{Observed, ObservedDevice, ObservedService, ObservedSet, sets_by_name};
+use ipvs_backend::observe::{
+    Destinations, Observed, ObservedDevice, ObservedService, ObservedSet, sets_by_name,
+};
 use ipvs_backend::set::LEGACY_SETS;
 use proxy_core::{Family, Scheduler};
 
@@ -79,7 +81,8 @@ impl Kernel for FakeKernel {
             }
             observed.legacy_tables.clone_from(&state.legacy_tables);
             for (id, (service, _)) in &state.services {
-                let service = ObservedService { service: *service, destinations: Vec::new() };
+                let service =
+                    ObservedService { service: *service, destinations: Destinations::new() };
                 observed.services.insert(*id, service);
             }
             observed

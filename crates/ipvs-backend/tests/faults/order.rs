@@ -11,8 +11,9 @@ use ipvs_backend::netlink::ipset::Entry;
 use ipvs_backend::netlink::ipvs::{DestinationId, ServiceId};
 use ipvs_backend::object::{Shared, internal_service_id, service_id, shared};
 use ipvs_backend::observe::Observed;
+use ipvs_backend::op::Step;
 use ipvs_backend::ownership::Ownership;
-use ipvs_backend::plan::{plan, set_steps};
+use ipvs_backend::plan::{Agenda, plan, set_steps};
 use ipvs_backend::set::{Purpose, SetId};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,7 +43,10 @@ proptest! {
         let nothing = DesiredState::new();
         for (from, to) in [(&nothing, &before), (&before, &after)] {
             let change = Change { from, to, bound: observed.routes.keys().copied().collect() };
-            for step in change.plan(&mut ledger, &observed) {
+            let touched = change.touch(&mut ledger);
+            let steps = plan(&touched, &ledger, &observed, &NodePlan::default());
+            prop_assert_eq!(&portioned(&touched, &ledger, observed.clone()), &steps);
+            for step in steps {
                 observed.record(&step.op);
                 for key in change.keys() {
                     if let Err(what) = change.check(&key, &observed) {
@@ -55,6 +59,17 @@ proptest! {
     }
 }
 
+/// What is planned while it is carried out, a few ops at a time.
+fn portioned(touched: &Touched, ledger: &Ledger, mut observed: Observed) -> Vec<Step> {
+    let mut agenda = Agenda::new(touched, ledger, &observed, &NodePlan::default());
+    let mut steps = Vec::new();
+    while let Some(next) = agenda.next(1, ledger, &observed) {
+        next.iter().for_each(|step| observed.record(&step.op));
+        steps.extend(next);
+    }
+    steps
+}
+
 struct Change<'a> {
     from: &'a DesiredState,
     to: &'a DesiredState,
@@ -63,12 +78,12 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn plan(&self, ledger: &mut Ledger, observed: &Observed) -> Vec<ipvs_backend::op::Step> {
+    fn touch(&self, ledger: &mut Ledger) -> Touched {
         let Delta { upserts, removals } = Delta::between(self.from, self.to);
         let mut touched = Touched::default();
         upserts.iter().for_each(|server| ledger.set(server, &mut touched));
         removals.iter().for_each(|key| ledger.remove(key, &mut touched));
-        plan(&touched, ledger, observed, &NodePlan::default())
+        touched
     }
 
     fn keys(&self) -> BTreeSet<VirtualServerKey> {

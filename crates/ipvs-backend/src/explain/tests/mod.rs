@@ -7,6 +7,7 @@ use stage::*;
 
 use super::*;
 use crate::Binding;
+use crate::observe::Destinations;
 use crate::rules::{Detector, InputPolicy, Masquerade, RuleConfig};
 
 #[test]
@@ -179,15 +180,21 @@ fn a_server_in_the_nodes_own_network_sees_clients_as_they_are() {
     );
 }
 
+/// One that is there gets weight 0.
+fn drain(destinations: &mut Destinations, index: usize) {
+    let there = destinations.iter().nth(index).expect("there are enough");
+    destinations.put(Destination { weight: 0, ..there });
+}
+
 #[test]
 fn a_server_that_drains_gets_nobody_new() {
     let mut plane = plane(&as_it_is, &[HERE, THERE], &config());
     for service in plane.held.services.values_mut() {
-        service.destinations[0].weight = 0;
+        drain(&mut service.destinations, 0);
     }
     check(&plane, &["pod -> cluster: there saw pod"]);
     for service in plane.held.services.values_mut() {
-        service.destinations[1].weight = 0;
+        drain(&mut service.destinations, 1);
     }
     check(&plane, &["pod -> cluster: refused by ICMP port unreachable"]);
 }
