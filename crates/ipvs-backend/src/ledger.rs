@@ -1,7 +1,7 @@
 //! What is wanted of the kernel: the virtual servers, and how many of them ask for each shared
 //! object. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::set::{Purpose, SetId};
 #[derive(Debug)]
 pub struct Ledger {
     servers: BTreeMap<VirtualServerKey, Arc<VirtualServer>>,
-    holders: HashMap<Shared, u32>,
+    holders: BTreeMap<Shared, u32>,
     marks: Marks,
 }
 
@@ -44,7 +44,7 @@ impl Ledger {
     /// Wants nothing yet.
     #[must_use]
     pub fn new(range: MarkRange) -> Self {
-        Self { servers: BTreeMap::new(), holders: HashMap::new(), marks: Marks::new(range) }
+        Self { servers: BTreeMap::new(), holders: BTreeMap::new(), marks: Marks::new(range) }
     }
 
     /// Wants `server`, in place of what was wanted under its key. Returns what to compare.

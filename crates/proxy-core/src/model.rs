@@ -36,14 +36,14 @@ pub enum Event {
 pub struct Model {
     node_name: Name,
     scheduler: (Scheduler, SchedulerFlags),
-    services: HashMap<ServiceKey, Arc<Service>>,
-    slices: HashMap<SliceKey, Arc<EndpointSlice>>,
-    /// Names of the slices of each Service, also of Services not known yet.
-    slices_of: HashMap<ServiceKey, BTreeSet<Name>>,
+    services: BTreeMap<ServiceKey, Arc<Service>>,
+    slices: BTreeMap<SliceKey, Arc<EndpointSlice>>,
+    /// Names of the slices of each Service, sorted, also of Services not known yet.
+    slices_of: BTreeMap<ServiceKey, Vec<Name>>,
     nodes: HashMap<Name, Arc<Node>>,
     foreign_addresses: HashMap<IpAddr, Name>,
     /// Services by external and load-balancer IP, to find those that a node's address concerns.
-    claimants: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    claimants: BTreeMap<IpAddr, Vec<ServiceKey>>,
     node_port_addresses: Vec<IpAddr>,
     visits: Cell<u64>,
 }
@@ -55,9 +55,9 @@ impl Model {
         Self {
             node_name: node_name.into(),
             scheduler: (Scheduler::RoundRobin, SchedulerFlags::default()),
-            services: HashMap::new(),
-            slices: HashMap::new(),
-            slices_of: HashMap::new(),
+            services: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            slices_of: BTreeMap::new(),
             nodes: HashMap::new(),
             foreign_addresses: HashMap::new(),
             claimants: BTreeMap::new(),
@@ -123,7 +123,7 @@ impl Model {
         self.services.get(key)
     }
 
-    /// Keys of all Services, in no particular order.
+    /// Keys of all Services, sorted.
     pub fn service_keys(&self) -> impl Iterator<Item = &ServiceKey> {
         self.services.keys()
     }
@@ -161,7 +161,7 @@ impl Model {
         }
         self.forget_claims(&key);
         for address in external_addresses(&service) {
-            self.claimants.entry(address).or_default().insert(key.clone());
+            add(self.claimants.entry(address).or_default(), &key);
         }
         self.services.insert(key.clone(), service);
         vec![key]
@@ -176,7 +176,7 @@ impl Model {
         let Some(service) = self.services.get(key) else { return };
         for address in external_addresses(service) {
             if let Some(keys) = self.claimants.get_mut(&address) {
-                keys.remove(key);
+                keys.retain(|other| other != key);
                 if keys.is_empty() {
                     self.claimants.remove(&address);
                 }
@@ -196,7 +196,7 @@ impl Model {
             self.disown(&former, &key.name);
             dirty.insert(former);
         }
-        self.slices_of.entry(owner).or_default().insert(key.name.clone());
+        add(self.slices_of.entry(owner).or_default(), &key.name);
         self.slices.insert(key, slice);
         self.known(dirty)
     }
@@ -210,7 +210,7 @@ impl Model {
 
     fn disown(&mut self, owner: &ServiceKey, slice: &Name) {
         if let Some(names) = self.slices_of.get_mut(owner) {
-            names.remove(slice);
+            names.retain(|name| name != slice);
             if names.is_empty() {
                 self.slices_of.remove(owner);
             }
@@ -292,15 +292,19 @@ impl Model {
             .services
             .values()
             .filter(|service| service.ports.iter().any(|port| port.node_port.is_some()));
-        let mut dirty: Vec<_> = with_node_port.map(|service| service.key.clone()).collect();
-        dirty.sort_unstable();
-        dirty
+        with_node_port.map(|service| service.key.clone()).collect()
     }
 
     fn all(&self) -> Vec<ServiceKey> {
-        let mut keys: Vec<_> = self.services.keys().cloned().collect();
-        keys.sort_unstable();
-        keys
+        self.services.keys().cloned().collect()
+    }
+}
+
+/// Adds to a sorted list without duplicates. Nearly always it is the only one.
+fn add<T: Ord + Clone>(list: &mut Vec<T>, item: &T) {
+    if let Err(index) = list.binary_search(item) {
+        list.reserve_exact(1);
+        list.insert(index, item.clone());
     }
 }
 

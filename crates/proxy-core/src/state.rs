@@ -1,6 +1,6 @@
 //! What this node should serve, and the differences between two such states.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diff::{Change, diff};
@@ -57,7 +57,7 @@ impl Delta {
 #[derive(Clone, Debug, Default)]
 pub struct DesiredState {
     claims: BTreeMap<VirtualServerKey, Claims>,
-    services: HashMap<ServiceKey, Record>,
+    services: BTreeMap<ServiceKey, Record>,
     contested: BTreeSet<VirtualServerKey>,
     /// Services with warnings.
     warned: BTreeSet<ServiceKey>,
