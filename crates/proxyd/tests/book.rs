@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-const PAGES: [&str; 1] = ["docs/concepts.md"];
+const PAGES: [&str; 2] = ["docs/concepts.md", "docs/troubleshooting.md"];
 const BEGIN: &str = "```console\n";
 const END: &str = "```\n";
 
