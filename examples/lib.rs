@@ -47,3 +47,8 @@ pub fn endpoints(of: &str, addresses: &[&str], names: &mut Interner) -> anyhow::
     let slice = parsed.value.with_context(|| format!("{:?}", parsed.rejections))?;
     Ok(Event::Slice(Arc::new(slice)))
 }
+
+/// The blocks of code in the book's page for embedders are examples, too.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+pub struct Embedding;
