@@ -4,4 +4,5 @@
 mod cluster;
 mod events;
 mod metrics;
+mod role;
 mod serving;
