@@ -70,8 +70,17 @@ impl NodeArgs {
     pub(crate) fn look(&self) -> anyhow::Result<FirstLook> {
         let configuration = self.configuration()?;
         configuration.problems().iter().for_each(|problem| eprintln!("proxyd: {problem}"));
-        FirstLook::new(configuration.settings().context("it has no errors")?)
+        FirstLook::new(configuration.settings().context("it has no errors")?, Patience::None)
     }
+}
+
+/// How long to wait for this node's Node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// For the API server without end, and then as long as the Node is worth.
+    Daemon,
+    /// Whoever asks sits in front of it.
+    None,
 }
 
 impl FirstLook {
@@ -79,7 +88,7 @@ impl FirstLook {
     ///
     /// # Errors
     /// They cannot be read, or the configuration does not say that IPVS is to serve.
-    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &Settings, patience: Patience) -> anyhow::Result<Self> {
         if settings.mode != Mode::Ipvs {
             bail!(
                 "the configuration does not say mode: ipvs, and proxyd will not change a node's \
@@ -107,7 +116,10 @@ impl FirstLook {
                     DetectLocal::NodeCidr => FirstNode::PodCidrs,
                     _ => FirstNode::Addresses,
                 };
-                let node = cluster.first_node(wanted)?;
+                let node = match patience {
+                    Patience::Daemon => cluster.first_node(wanted)?,
+                    Patience::None => cluster.node()?,
+                };
                 let node = node.and_then(|node| parser.parse(Object::Node(node)).1.into_node());
                 (Source::Cluster { cluster, parser }, node)
             }

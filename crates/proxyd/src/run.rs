@@ -1,5 +1,7 @@
 //! `proxyd run`: serves what an API server or a directory of manifests says, and follows it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,6 +13,7 @@ use ipvs_backend::netlink::monitor::Monitor;
 use proxy_core::Event;
 use proxy_core::reconciler::Reconciler;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing::{info, warn};
 
@@ -23,7 +26,7 @@ use crate::logging::{self, Verbosity};
 use crate::manifest::{Reader, Wake, Watcher};
 use crate::metrics::{Limits, Metrics, Pages, Resource, Sources};
 use crate::network;
-use crate::node_args::{FirstLook, NodeArgs, Source};
+use crate::node_args::{FirstLook, NodeArgs, Patience, Source};
 use crate::notice::{Notices, Reason};
 use crate::reload::{self, Live};
 use crate::source::{Changes, Severity};
@@ -102,8 +105,16 @@ fn serve(settings: &Settings, reload: Reload) -> anyhow::Result<()> {
     // They listen before the first look, so that nothing between is missed.
     let watcher = settings.manifests.as_ref().map(|directory| Watcher::new(directory, SETTLE));
     let monitor = Monitor::of_network().context("listen for changes of the network")?;
-    let look = FirstLook::new(settings)?;
+    // The first process of a container is not ended by a signal that it does not handle, and the
+    // look may take long.
+    let is_starting = Arc::new(AtomicBool::new(true));
+    for signal in [SIGTERM, SIGINT] {
+        flag::register_conditional_shutdown(signal, 0, Arc::clone(&is_starting))
+            .context("listen for signals")?;
+    }
+    let look = FirstLook::new(settings, Patience::Daemon)?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
+    is_starting.store(false, Ordering::SeqCst);
     let FirstLook { node_name, node, facts, config, model, source } = look;
     if node.is_none() {
         warn!(

@@ -1,11 +1,15 @@
 //! The connection to the API server.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use kube::client::ClientBuilder;
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use tower::{BoxError, ServiceBuilder};
 use tracing::warn;
 
 use super::counted::Counting;
@@ -15,25 +19,94 @@ use crate::metrics::Requests;
 /// Longer nobody waits for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A connection on which nothing came for so long is given up. API servers send a bookmark to
-/// every watch about once a minute.
-const SILENCE: Duration = Duration::from_secs(150);
+/// A connection on which nothing came for so long is probed.
+const QUIET: Duration = Duration::from_secs(15);
+/// Between two probes.
+const PROBE: Duration = Duration::from_secs(5);
+/// So many without an answer, and the other side is dead.
+const PROBES: u32 = 3;
 
-/// A client as the configuration says. Connects to nobody yet.
-pub(super) async fn open(
-    settings: &config::Client,
+/// The way to the API server, as the configuration says.
+pub(super) struct ApiServer {
+    settings: config::Client,
     requests: Requests,
-) -> anyhow::Result<kube::Client> {
+    client: Mutex<kube::Client>,
+}
+
+impl ApiServer {
+    /// With what the files say. Connects to nobody yet.
+    ///
+    /// # Errors
+    /// The files cannot be used.
+    pub(super) async fn new(settings: &config::Client) -> anyhow::Result<Self> {
+        let requests = Requests::default();
+        let client = Mutex::new(open(settings, &requests).await?);
+        Ok(Self { settings: settings.clone(), requests, client })
+    }
+
+    /// With a client that is there.
+    #[cfg(test)]
+    pub(super) fn with_client(client: kube::Client) -> Self {
+        let settings = config::Client { kubeconfig: None, master: None, qps: 5.0, burst: 10 };
+        Self { settings, requests: Requests::default(), client: Mutex::new(client) }
+    }
+
+    /// What to ask with.
+    pub(super) fn client(&self) -> kube::Client {
+        self.lock().clone()
+    }
+
+    /// What it was asked.
+    pub(super) fn requests(&self) -> Requests {
+        self.requests.clone()
+    }
+
+    /// From now on it is asked with what the files say now, if that can be used.
+    pub(super) async fn renew(&self) {
+        if let Ok(client) = open(&self.settings, &self.requests).await {
+            *self.lock() = client;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, kube::Client> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn open(settings: &config::Client, requests: &Requests) -> anyhow::Result<kube::Client> {
     let mut config = read(settings).await?;
     config.connect_timeout = Some(CONNECT);
-    config.read_timeout = Some(SILENCE);
-    config.write_timeout = Some(SILENCE);
-    // Failures are ours to answer.
+    // How long to wait, and what to do about failures, is decided for each request.
+    (config.read_timeout, config.write_timeout) = (None, None);
     config.default_retry = false;
-    let authority = config.cluster_url.authority().map(ToString::to_string);
-    let counting = Counting { requests, host: authority.unwrap_or_default().into() };
-    let client = ClientBuilder::try_from(config).context("prepare the client of the API server")?;
-    Ok(client.with_layer(&counting).build())
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let counting = Counting { requests: requests.clone(), host: host.into() };
+    let client = match config.proxy_url {
+        Some(_) => ClientBuilder::try_from(config).map(|it| it.with_layer(&counting).build()),
+        None => direct(&config, &counting),
+    };
+    client.context("prepare the client of the API server")
+}
+
+/// A client whose connections notice that the other side is dead, which `kube` does not make.
+fn direct(config: &kube::Config, counting: &Counting) -> kube::Result<kube::Client> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_keepalive(Some(QUIET));
+    tcp.set_keepalive_interval(Some(PROBE));
+    tcp.set_keepalive_retries(Some(PROBES));
+    tcp.set_tcp_user_timeout(Some(QUIET + PROBE * PROBES));
+    let connector = config.rustls_https_connector_with_connector(tcp)?;
+    let http = legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(ClientBuilder::new(service, &config.default_namespace).with_layer(counting).build())
 }
 
 async fn read(settings: &config::Client) -> anyhow::Result<kube::Config> {
@@ -66,13 +139,20 @@ fn in_cluster() -> anyhow::Result<kube::Config> {
         "no API server is known: give clientConnection.kubeconfig (--kubeconfig), --master, or \
          --manifests, or run in a pod with a service account",
     )?;
-    let host = config.cluster_url.host().unwrap_or_default();
+    SAID.call_once(|| say_circular(&config.cluster_url));
+    Ok(config)
+}
+
+/// Whether it was said that the API server is reached through a Service.
+static SAID: Once = Once::new();
+
+fn say_circular(server: &http::Uri) {
+    let host = server.host().unwrap_or_default();
     let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     warn!(
-        server = %config.cluster_url,
+        %server,
         "the API server is reached through {}, which works only once this node serves it: after \
          a reboot there is no way in; give a kubeconfig with an address of the API server itself",
         if is_address { "the address of a Service" } else { "the name of a Service" },
     );
-    Ok(config)
 }

@@ -5,18 +5,20 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
+use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client};
 use tokio::sync::mpsc::Receiver;
 use tracing::{debug, warn};
 
-use super::watch::words;
+use super::client::ApiServer;
+use super::failure::{Failure, answer};
 use crate::notice::{Notice, Reason, Regarding};
 
 /// API servers keep an Event for an hour. Until then it need not be said again.
@@ -35,26 +37,30 @@ const CONTROLLER: &str = "kube-proxy";
 const NOTE: usize = 1024;
 
 /// Makes Events of notices, until there are no more.
-pub(super) async fn publish(client: Client, node_name: String, mut notices: Receiver<Notice>) {
+pub(super) async fn publish(
+    server: Arc<ApiServer>,
+    node_name: String,
+    mut notices: Receiver<Notice>,
+) {
     let mut memory = Memory::default();
     while let Some(notice) = notices.recv().await {
         if memory.is_news(&notice, Instant::now()) {
-            tokio::spawn(make(client.clone(), node_name.clone(), notice));
+            tokio::spawn(make(Arc::clone(&server), node_name.clone(), notice));
         }
     }
 }
 
-async fn make(client: Client, node_name: String, notice: Notice) {
+async fn make(server: Arc<ApiServer>, node_name: String, notice: Notice) {
     if let Regarding::Service(_) = notice.regarding {
         tokio::time::sleep(SPREAD.mul_f64(fastrand::f64())).await;
     }
     let event = event(&notice, &node_name, Timestamp::now());
     let namespace = event.metadata.namespace.clone().unwrap_or_default();
-    let events: Api<Event> = Api::namespaced(client, &namespace);
-    match events.create(&PostParams::default(), &event).await {
+    let events: Api<Event> = Api::namespaced(server.client(), &namespace);
+    match answer(events.create(&PostParams::default(), &event)).await {
         Ok(_) => debug!(reason = notice.reason.name(), "an Event says so"),
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
-        Err(error) => warn!("no Event can be made: {}", words(&error)),
+        Err(Failure::Request(kube::Error::Api(status))) if status.code == 409 => {}
+        Err(failure) => warn!("no Event can be made: {failure}"),
     }
 }
 

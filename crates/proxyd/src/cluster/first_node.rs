@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use kube::{Api, Client};
+use kube::Api;
 use proxy_core::api;
 use tracing::{error, info, warn};
 
+use super::client::ApiServer;
+use super::failure::{Failure, Remedy, answer};
 use super::object::Watched;
+use super::outage::Outage;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -28,17 +31,18 @@ pub(crate) enum FirstNode {
 /// Waits for the Node. An API server that does not answer is waited for without end: nothing may
 /// be programmed before it does.
 pub(super) async fn wait(
-    client: &Client,
+    server: &ApiServer,
     name: &str,
     wanted: FirstNode,
 ) -> anyhow::Result<Option<api::Node>> {
-    let nodes: Api<Watched<api::Node>> = Api::all(client.clone());
+    let mut outage = Outage::default();
     let mut answered: Option<Instant> = None;
     let mut said = String::new();
     loop {
-        let found = nodes.get_opt(name).await;
-        match found {
+        let nodes: Api<Watched<api::Node>> = Api::all(server.client());
+        match answer(nodes.get_opt(name)).await {
             Ok(found) => {
+                outage.ends();
                 let node = found.map(|it| it.object);
                 let first = *answered.get_or_insert_with(Instant::now);
                 match judge(node.as_ref(), wanted, first.elapsed()) {
@@ -60,15 +64,30 @@ pub(super) async fn wait(
                     }
                 }
             }
-            Err(error) => {
-                let words = super::watch::words(&error);
+            Err(failure) => {
+                let words = failure.to_string();
                 if said != words {
-                    warn!("the API server does not answer, waiting for it: {words}");
+                    say_failure(&failure);
                     said = words;
                 }
+                if failure.remedy() == Remedy::Reconnect {
+                    server.renew().await;
+                }
+                let now = Instant::now();
+                outage.begins(now);
+                tokio::time::sleep(outage.delay(now, fastrand::f64())).await;
+                continue;
             }
         }
         tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn say_failure(failure: &Failure) {
+    if failure.is_refusal() {
+        warn!("the API server does not tell of this node, trying again: {failure}");
+    } else {
+        warn!("the API server does not answer, waiting for it: {failure}");
     }
 }
 

@@ -1,10 +1,14 @@
 //! Services, EndpointSlices and this node's Node from an API server, and every change of them.
 //!
 //! ```text
-//! client    the connection, as kubeconfig or the pod's service account says
-//! watch     one kind of object: list, then watch, then both again when that fails    one stream a kind
-//! tracker   what the streams say, as events for the model                            pure
-//! events    what the proxy has to say, as Events of the cluster
+//! client      the way there, as kubeconfig or the pod's service account says
+//! kind        what is asked for                                                        pure
+//! watch       one kind of object: list, then watch, then both again when that fails    one stream a kind
+//! open_watch  whether a watch that is open works, ended, or went dumb
+//! failure     what can go wrong, and what follows from it                              pure
+//! outage      when it is tried again                                                   pure
+//! tracker     what the streams say, as events for the model                            pure
+//! events      what the proxy has to say, as Events of the cluster
 //! ```
 //!
 //! Nothing is told to be complete before every kind was listed once. From then on what is known
@@ -13,20 +17,24 @@
 mod client;
 mod counted;
 mod events;
+mod failure;
 mod first_node;
+mod kind;
 mod object;
+mod open_watch;
 mod outage;
 mod tracker;
 mod watch;
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::SystemTime;
 
 use anyhow::Context;
 use futures::StreamExt as _;
-use futures::stream::select_all;
-use kube::Client;
+use futures::stream::{BoxStream, select_all};
+use kube::Api;
 use proxy_core::api;
 use tokio::runtime::{self, Runtime};
 use tracing::{debug, info, warn};
@@ -37,9 +45,13 @@ use crate::metrics::{Connection, Requests, Resource, Sources};
 use crate::notice::Notices;
 use crate::source::{Changes, Parser};
 
+use client::ApiServer;
+use failure::answer;
 pub(crate) use first_node::FirstNode;
+use kind::{Kind, Selection};
+use object::{Watchable, Watched};
 use tracker::Tracker;
-use watch::{Condition, Kind, News, Selection, Watch};
+use watch::{Condition, News, Watch};
 
 /// News that came at once are handed on together, so many at most.
 const BATCH: usize = 1024;
@@ -50,9 +62,8 @@ const NOTICES: usize = 256;
 /// An API server, and the node that asks.
 pub(crate) struct Cluster {
     runtime: Runtime,
-    client: Client,
+    server: Arc<ApiServer>,
     node_name: String,
-    requests: Requests,
 }
 
 impl Cluster {
@@ -66,14 +77,13 @@ impl Cluster {
             .enable_time()
             .build()
             .context("start the client of the API server")?;
-        let requests = Requests::default();
-        let client = runtime.block_on(client::open(&settings.client, requests.clone()))?;
-        Ok(Self { runtime, client, node_name: node_name.to_owned(), requests })
+        let server = Arc::new(runtime.block_on(ApiServer::new(&settings.client))?);
+        Ok(Self { runtime, server, node_name: node_name.to_owned() })
     }
 
     /// What was asked of the API server.
     pub(crate) fn requests(&self) -> Requests {
-        self.requests.clone()
+        self.server.requests()
     }
 
     /// This node's Node, as soon as it is there; `None` if it does not come.
@@ -81,7 +91,19 @@ impl Cluster {
     /// # Errors
     /// It lacks what the configuration cannot do without.
     pub(crate) fn first_node(&self, wanted: FirstNode) -> anyhow::Result<Option<api::Node>> {
-        self.runtime.block_on(first_node::wait(&self.client, &self.node_name, wanted))
+        self.runtime.block_on(first_node::wait(&self.server, &self.node_name, wanted))
+    }
+
+    /// This node's Node as it is now, if there is one.
+    ///
+    /// # Errors
+    /// The API server does not answer, or refuses.
+    pub(crate) fn node(&self) -> anyhow::Result<Option<api::Node>> {
+        let nodes: Api<Watched<api::Node>> = Api::all(self.server.client());
+        let found = self.runtime.block_on(answer(nodes.get_opt(&self.node_name)));
+        let found =
+            found.map_err(|failure| anyhow::anyhow!("read Node {}: {failure}", self.node_name));
+        Ok(found?.map(|node| node.object))
     }
 
     /// Everything there is now.
@@ -121,7 +143,7 @@ impl Cluster {
         let follow = move || {
             let streams = self.streams();
             self.runtime.block_on(async {
-                tokio::spawn(events::publish(self.client.clone(), self.node_name, notices));
+                tokio::spawn(events::publish(Arc::clone(&self.server), self.node_name, notices));
                 follow(streams, Tracker::new(parser), &said, &sources, &inputs).await;
             });
         };
@@ -137,10 +159,14 @@ impl Cluster {
         let slices = Selection::slices();
         let node = Selection::node(&self.node_name);
         select_all([
-            Watch::<api::Service>::new(&self.client, services).stream().boxed(),
-            Watch::<api::EndpointSlice>::new(&self.client, slices).stream().boxed(),
-            Watch::<api::Node>::new(&self.client, node).stream().boxed(),
+            self.watch::<api::Service>(services),
+            self.watch::<api::EndpointSlice>(slices),
+            self.watch::<api::Node>(node),
         ])
+    }
+
+    fn watch<T: Watchable>(&self, selection: Selection) -> BoxStream<'static, News> {
+        Watch::<T>::new(&self.server, selection).stream().boxed()
     }
 }
 
@@ -185,18 +211,15 @@ async fn follow(
 }
 
 fn count(kind: Kind, heard: &watch::Heard, sources: &Sources) {
-    let connection = match heard {
-        watch::Heard::Condition(Condition::Failing(_)) => Some(Connection::Down),
-        watch::Heard::Condition(Condition::Watched { .. }) | watch::Heard::ListEnds => {
-            Some(Connection::Up)
+    match heard {
+        watch::Heard::Condition(Condition::Failing(_)) => {
+            sources.connection(kind.resource(), Connection::Down);
         }
-        _ => None,
-    };
-    if let Some(connection) = connection {
-        sources.connection(kind.resource(), connection);
-    }
-    if !matches!(heard, watch::Heard::Condition(_)) {
-        sources.heard(kind.resource(), SystemTime::now());
+        watch::Heard::Condition(Condition::Watched { .. }) => {
+            sources.connection(kind.resource(), Connection::Up);
+        }
+        watch::Heard::Condition(Condition::Unreadable(_)) => {}
+        _ => sources.heard(kind.resource(), SystemTime::now()),
     }
 }
 
@@ -206,7 +229,7 @@ fn say_condition(kind: Kind, condition: &Condition) {
             warn!("{kind} cannot be watched, what is known stays: {error}")
         }
         Condition::Unreadable(error) => warn!("a change of {kind} cannot be read: {error}"),
-        Condition::Watched { again: true } => info!("{kind} are watched again"),
         Condition::Watched { again: false } => debug!("{kind} are watched"),
+        Condition::Watched { again: true } => info!("{kind} are watched again"),
     }
 }

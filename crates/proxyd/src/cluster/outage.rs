@@ -19,6 +19,11 @@ impl Outage {
         self.since.take().is_some()
     }
 
+    /// Whether something failed since something worked.
+    pub(super) const fn lasts(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Something failed. Whether that is news.
     pub(super) fn begins(&mut self, now: Instant) -> bool {
         let is_news = self.since.is_none();

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use proxy_core::ObjectRef;
 
-use super::watch::{Heard, Kind};
+use super::kind::Kind;
+use super::watch::Heard;
 use crate::metrics::Resource;
 use crate::source::{Changes, Known, Parser};
 

@@ -4,18 +4,21 @@
 //! one that comes too late for that begins with a new list.
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes>
 
-use std::fmt;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
+use std::vec;
 
-use futures::stream::{BoxStream, unfold};
-use futures::{Stream, StreamExt as _};
-use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::{Api, Client};
-use proxy_core::ObjectRef;
+use futures::Stream;
+use futures::stream::unfold;
+use kube::Api;
+use kube::api::{ListParams, VersionMatch, WatchEvent, WatchParams};
 
+use super::client::ApiServer;
+use super::failure::{Failure, Remedy, answer};
+use super::kind::{Kind, Selection};
 use super::object::{Watchable, Watched};
+use super::open_watch::{Events, Next, Said};
 use super::outage::Outage;
-use crate::metrics::Resource;
 use crate::source::Object;
 
 /// Objects of a page, in lists that come in pages.
@@ -23,73 +26,6 @@ const PAGE: u32 = 500;
 
 /// The API server ends a watch after so many seconds.
 const WATCH_SECONDS: u32 = 290;
-
-/// A kind of object, in the words of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Services,
-    EndpointSlices,
-    Nodes,
-}
-
-impl Kind {
-    pub(super) const fn is_of(self, object: &ObjectRef) -> bool {
-        matches!(
-            (self, object),
-            (Self::Services, ObjectRef::Service(_))
-                | (Self::EndpointSlices, ObjectRef::EndpointSlice(_))
-                | (Self::Nodes, ObjectRef::Node(_))
-        )
-    }
-}
-
-impl Kind {
-    /// As metrics call it.
-    pub(super) const fn resource(self) -> Resource {
-        match self {
-            Self::Services => Resource::Services,
-            Self::EndpointSlices => Resource::EndpointSlices,
-            Self::Nodes => Resource::Nodes,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Services => "Services",
-            Self::EndpointSlices => "EndpointSlices",
-            Self::Nodes => "Nodes",
-        })
-    }
-}
-
-/// Which objects are watched: the API server leaves out the others.
-#[derive(Clone, Debug)]
-pub(super) struct Selection {
-    kind: Kind,
-    labels: Option<String>,
-    fields: Option<String>,
-}
-
-impl Selection {
-    /// Services that no other proxy claims, without headless ones.
-    pub(super) fn services() -> Self {
-        let labels = Some("!service.kubernetes.io/service-proxy-name".to_owned());
-        Self { kind: Kind::Services, labels, fields: Some("spec.clusterIP!=None".to_owned()) }
-    }
-
-    /// Slices of Services that are not headless.
-    pub(super) fn slices() -> Self {
-        let labels = Some("!service.kubernetes.io/headless".to_owned());
-        Self { kind: Kind::EndpointSlices, labels, fields: None }
-    }
-
-    /// One Node.
-    pub(super) fn node(name: &str) -> Self {
-        Self { kind: Kind::Nodes, labels: None, fields: Some(format!("metadata.name={name}")) }
-    }
-}
 
 /// News about a kind of object.
 #[derive(Debug)]
@@ -120,7 +56,7 @@ pub(super) enum Heard {
 pub(super) enum Condition {
     /// Changes are heard of.
     Watched {
-        /// Whether that had ended.
+        /// Whether they were not.
         again: bool,
     },
     /// They are not; it is tried again.
@@ -131,21 +67,26 @@ pub(super) enum Condition {
 
 /// A watch of one kind of object.
 pub(super) struct Watch<T: Watchable> {
-    api: Api<Watched<T>>,
+    server: Arc<ApiServer>,
     selection: Selection,
     state: State<T>,
     listing: Listing,
+    /// From what version on lists are good enough. The first may be of any: it is better than
+    /// nothing, and spares a server to which all nodes come at once. Later ones must not go back.
+    fresh: &'static str,
     outage: Outage,
+    /// What the outage was said to need.
+    advised: Option<&'static str>,
+    /// Before the next request.
+    pause: Duration,
 }
-
-type Events<T> = BoxStream<'static, kube::Result<WatchEvent<Watched<T>>>>;
 
 /// How far a watch is.
 enum State<T: Watchable> {
     /// Nothing is known of any object.
     Unlisted,
     /// A list is read, page by page; the token says which comes next.
-    Paging { next: Option<String>, objects: std::vec::IntoIter<Watched<T>>, version: String },
+    Paging { next: Option<String>, objects: vec::IntoIter<Watched<T>>, version: String },
     /// The list comes as events.
     Streaming(Events<T>),
     /// All objects are known as they were at a version.
@@ -163,22 +104,18 @@ enum Listing {
     Paged,
 }
 
-/// What follows from a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remedy {
-    /// The same again.
-    Retry,
-    /// A list: where the watch was is not known any more, or not yet.
-    Relist,
-    /// A list, in pages.
-    ListPaged,
-}
-
 impl<T: Watchable> Watch<T> {
-    pub(super) fn new(client: &Client, selection: Selection) -> Self {
-        let api = Api::all(client.clone());
-        let (state, outage) = (State::Unlisted, Outage::default());
-        Self { api, selection, state, listing: Listing::Streamed, outage }
+    pub(super) fn new(server: &Arc<ApiServer>, selection: Selection) -> Self {
+        Self {
+            server: Arc::clone(server),
+            selection,
+            state: State::Unlisted,
+            listing: Listing::Streamed,
+            fresh: "0",
+            outage: Outage::default(),
+            advised: None,
+            pause: Duration::ZERO,
+        }
     }
 
     /// All there is to hear; without end.
@@ -191,77 +128,94 @@ impl<T: Watchable> Watch<T> {
 
     async fn next(&mut self) -> Heard {
         loop {
+            tokio::time::sleep(std::mem::take(&mut self.pause)).await;
             match self.advance().await {
                 Ok(Some(heard)) => return heard,
                 Ok(None) => {}
-                Err(error) => {
-                    let now = Instant::now();
-                    match remedy(&error) {
-                        Remedy::ListPaged if self.listing == Listing::Streamed => {
-                            self.listing = Listing::Paged;
-                            self.state = State::Unlisted;
-                            continue;
-                        }
-                        Remedy::Relist => self.state = State::Unlisted,
-                        Remedy::Retry | Remedy::ListPaged => {}
+                Err(failure) => {
+                    if let Some(heard) = self.fail(&failure).await {
+                        return heard;
                     }
-                    if self.outage.begins(now) {
-                        return Heard::Condition(Condition::Failing(words(&error)));
-                    }
-                    tokio::time::sleep(self.outage.delay(now, fastrand::f64())).await;
                 }
             }
         }
+    }
+
+    /// Does what follows from a failure, and says it if it is news.
+    async fn fail(&mut self, failure: &Failure) -> Option<Heard> {
+        match failure.remedy() {
+            Remedy::ListPaged if self.listing == Listing::Streamed => {
+                self.listing = Listing::Paged;
+                self.state = State::Unlisted;
+                return None;
+            }
+            Remedy::Relist => self.state = State::Unlisted,
+            Remedy::Reconnect => self.server.renew().await,
+            Remedy::Retry | Remedy::ListPaged => {}
+        }
+        let now = std::time::Instant::now();
+        let mut is_news = self.outage.begins(now);
+        self.pause = self.outage.delay(now, fastrand::f64());
+        let advice = failure.advice();
+        if advice.is_some() {
+            // What first failed may not be what has to be mended.
+            is_news |= advice != self.advised;
+            self.advised = advice;
+        }
+        is_news.then(|| Heard::Condition(Condition::Failing(failure.to_string())))
+    }
+
+    fn api(&self) -> Api<Watched<T>> {
+        Api::all(self.server.client())
     }
 
     /// Does one thing. What it has to say, if anything.
-    async fn advance(&mut self) -> Result<Option<Heard>, kube::Error> {
+    async fn advance(&mut self) -> Result<Option<Heard>, Failure> {
         match std::mem::replace(&mut self.state, State::Unlisted) {
             State::Unlisted => self.begin_list().await.map(Some),
             State::Paging { next, objects, version } => self.page(next, objects, version).await,
-            State::Streaming(mut events) => match events.next().await {
-                Some(Ok(event)) => Ok(self.listed(event, events)?),
-                Some(Err(error)) => Err(error),
-                None => Ok(None),
+            State::Streaming(mut events) => match events.next().await? {
+                Next::Event(event) => self.listed(event.map_err(Failure::Request)?, events),
+                Next::Proven => {
+                    self.state = State::Streaming(events);
+                    Ok(None)
+                }
+                Next::End => Err(Failure::Ended),
             },
             State::Listed(version) => {
                 self.state = State::Listed(version.clone());
-                let events = self.api.watch(&self.parameters(false), &version).await?.boxed();
+                if self.outage.lasts() {
+                    self.look_for(&version).await?;
+                }
+                let events = self.open(&version, false).await?;
                 self.state = State::Watching(version, events);
-                let again = self.outage.ends();
-                Ok(again.then_some(Heard::Condition(Condition::Watched { again })))
+                Ok(None)
             }
             State::Watching(version, mut events) => {
-                let event = events.next().await;
                 // If the stream breaks, it goes on from here.
                 self.state = State::Listed(version.clone());
-                match event {
-                    Some(Ok(event)) => self.changed(event, version, events),
-                    // Of an event that cannot be read nothing can be used. The others are no worse.
-                    Some(Err(kube::Error::SerdeError(error))) => {
+                match events.next().await? {
+                    Next::Event(event) => self.changed(event, version, events),
+                    Next::Proven => {
                         self.state = State::Watching(version, events);
-                        Ok(Some(Heard::Condition(Condition::Unreadable(error.to_string()))))
+                        self.advised = None;
+                        let again = self.outage.ends();
+                        Ok(Some(Heard::Condition(Condition::Watched { again })))
                     }
-                    Some(Err(error)) => Err(error),
-                    None => Ok(None),
+                    Next::End => Ok(None),
                 }
             }
         }
     }
 
-    async fn begin_list(&mut self) -> Result<Heard, kube::Error> {
+    async fn begin_list(&mut self) -> Result<Heard, Failure> {
         self.state = match self.listing {
-            Listing::Streamed => {
-                State::Streaming(self.api.watch(&self.parameters(true), "0").await?.boxed())
-            }
-            Listing::Paged => {
-                let version = String::new();
-                State::Paging {
-                    next: Some(String::new()),
-                    objects: Vec::new().into_iter(),
-                    version,
-                }
-            }
+            Listing::Streamed => State::Streaming(self.open(self.fresh, true).await?),
+            Listing::Paged => State::Paging {
+                next: Some(String::new()),
+                objects: Vec::new().into_iter(),
+                version: String::new(),
+            },
         };
         Ok(Heard::ListBegins)
     }
@@ -270,16 +224,16 @@ impl<T: Watchable> Watch<T> {
     async fn page(
         &mut self,
         next: Option<String>,
-        mut objects: std::vec::IntoIter<Watched<T>>,
+        mut objects: vec::IntoIter<Watched<T>>,
         version: String,
-    ) -> Result<Option<Heard>, kube::Error> {
+    ) -> Result<Option<Heard>, Failure> {
         if let Some(object) = objects.next() {
             self.state = State::Paging { next, objects, version };
             return Ok(Some(Heard::Present(object.object.into_object())));
         }
         let Some(token) = next else {
             self.state = State::Listed(version);
-            return Ok(Some(Heard::ListEnds));
+            return Ok(Some(self.list_ends()));
         };
         let parameters = ListParams {
             label_selector: self.selection.labels.clone(),
@@ -288,7 +242,7 @@ impl<T: Watchable> Watch<T> {
             continue_token: Some(token).filter(|token| !token.is_empty()),
             ..ListParams::default()
         };
-        let list = self.api.list(&parameters).await?;
+        let list = answer(self.api().list(&parameters)).await?;
         self.state = State::Paging {
             next: list.metadata.continue_.filter(|token| !token.is_empty()),
             objects: list.items.into_iter(),
@@ -301,8 +255,8 @@ impl<T: Watchable> Watch<T> {
     fn listed(
         &mut self,
         event: WatchEvent<Watched<T>>,
-        events: Events<T>,
-    ) -> Result<Option<Heard>, kube::Error> {
+        mut events: Events<T>,
+    ) -> Result<Option<Heard>, Failure> {
         let heard = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                 Some(Heard::Present(object.object.into_object()))
@@ -312,75 +266,83 @@ impl<T: Watchable> Watch<T> {
                 let annotations = &bookmark.metadata.annotations;
                 if annotations.contains_key("k8s.io/initial-events-end") {
                     let version = bookmark.metadata.resource_version;
+                    events.begin();
                     self.state = State::Watching(version, events);
-                    self.outage.ends();
-                    return Ok(Some(Heard::ListEnds));
+                    return Ok(Some(self.list_ends()));
                 }
                 None
             }
-            WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+            WatchEvent::Error(status) => return Err(Failure::Request(kube::Error::Api(status))),
         };
         self.state = State::Streaming(events);
         Ok(heard)
     }
 
-    /// An event of a watch that is at `version`.
+    const fn list_ends(&mut self) -> Heard {
+        self.fresh = "";
+        Heard::ListEnds
+    }
+
+    /// What was said by a watch that is at `version`.
     fn changed(
         &mut self,
-        event: WatchEvent<Watched<T>>,
+        event: Said<T>,
         version: String,
         events: Events<T>,
-    ) -> Result<Option<Heard>, kube::Error> {
+    ) -> Result<Option<Heard>, Failure> {
         let (next, heard) = match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
                 (object.version(), Some(Heard::Present(object.object.into_object())))
             }
-            WatchEvent::Deleted(object) => {
+            Ok(WatchEvent::Deleted(object)) => {
                 (object.version(), Some(Heard::Gone(object.object.into_object())))
             }
-            WatchEvent::Bookmark(bookmark) => {
+            Ok(WatchEvent::Bookmark(bookmark)) => {
                 (Some(bookmark.metadata.resource_version), Some(Heard::Bookmark))
             }
-            WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+            Ok(WatchEvent::Error(status)) => {
+                return Err(Failure::Request(kube::Error::Api(status)));
+            }
+            // Of an event that cannot be read nothing can be used. The others are no worse.
+            Err(kube::Error::SerdeError(error)) => {
+                (None, Some(Heard::Condition(Condition::Unreadable(error.to_string()))))
+            }
+            Err(error) => return Err(Failure::Request(error)),
         };
         self.state = State::Watching(next.unwrap_or(version), events);
         Ok(heard)
     }
 
-    fn parameters(&self, send_initial_events: bool) -> WatchParams {
-        WatchParams {
+    /// Fails if the API server is not at `version` yet: a watch from there on would say nothing
+    /// until it is, and miss what changed before.
+    async fn look_for(&mut self, version: &str) -> Result<(), Failure> {
+        let nothing = self.selection.nothing();
+        let parameters = ListParams {
+            label_selector: nothing.labels,
+            field_selector: nothing.fields,
+            version_match: Some(VersionMatch::NotOlderThan),
+            resource_version: Some(version.to_owned()),
+            ..ListParams::default()
+        };
+        answer(self.api().list(&parameters)).await.map(drop)
+    }
+
+    async fn open(
+        &mut self,
+        version: &str,
+        send_initial_events: bool,
+    ) -> Result<Events<T>, Failure> {
+        let parameters = WatchParams {
             label_selector: self.selection.labels.clone(),
             field_selector: self.selection.fields.clone(),
             timeout: Some(WATCH_SECONDS),
             bookmarks: true,
             send_initial_events,
-        }
+        };
+        answer(self.api().watch(&parameters, version)).await.map(Events::new)
     }
 }
 
-/// What follows from a failure.
-fn remedy(error: &kube::Error) -> Remedy {
-    let kube::Error::Api(status) = error else { return Remedy::Retry };
-    match status.code {
-        410 => Remedy::Relist,
-        // A server that was restored from a backup has yet to come to the version that is asked for.
-        504 if status.message.contains("Too large resource version") => Remedy::Relist,
-        // What `sendInitialEvents` says to a server that does not know it.
-        400 | 422 => Remedy::ListPaged,
-        _ => Remedy::Retry,
-    }
-}
-
-/// The error with its causes, once each.
-pub(super) fn words(error: &kube::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        cause = error.source();
-    }
-    words
-}
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
