@@ -148,6 +148,12 @@ impl Application {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// All its objects.
     #[must_use]
     pub fn objects(&self, endpoints: &[Endpoint]) -> String {

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use tests::apiserver::{ApiServer, Credentials, Options};
 use tests::lab::{
-    Answer, Application, Client, Cluster, Daemon, Endpoint, Pod, Refusal, Server, Transport,
-    example, wait_until,
+    Answer, Application, Client, Cluster, Daemon, Endpoint, KernelState, Node, Pod, Refusal,
+    Server, Transport, example, proxyd, wait_until,
 };
 
 /// How soon a change is in the kernel, on a slow machine.
@@ -27,10 +28,15 @@ const CONFIGURATION: &str = include_str!("../../../crates/proxyd/src/config/test
 
 impl Scene {
     pub(crate) fn new(options: Options) -> Self {
+        Self::with_server_on(1, options)
+    }
+
+    /// The same with the API server on a node of that number, at the address of `options`.
+    pub(crate) fn with_server_on(number: u8, options: Options) -> Self {
         let lab = Cluster::new(2);
         let pod = lab.node(2).pod("server", 10);
         let server = Server::start(&pod.namespace, &pod.name, 8080);
-        let api = ApiServer::start_in(&lab.node(1).namespace, options);
+        let api = ApiServer::start_in(&lab.node(number).namespace, options);
         api.apply_yaml(&example("nodes.yaml"));
         let files = std::env::temp_dir().join(format!("config-{}", lab.node(1).namespace.name()));
         fs::create_dir_all(&files).expect("the temporary directory can be written");
@@ -46,16 +52,48 @@ impl Scene {
         fs::write(self.config(), change(&text)).expect("it can be written");
     }
 
+    /// The node that the daemon is on.
+    pub(crate) fn node(&self) -> &Node {
+        self.lab.node(1)
+    }
+
+    /// What its kernel holds.
+    pub(crate) fn kernel(&self) -> KernelState {
+        KernelState::of(&self.node().namespace)
+    }
+
+    /// Where a file of the test is, that is gone with the scene.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.files.join(name)
+    }
+
     /// The configuration file.
     pub(crate) fn config(&self) -> PathBuf {
-        self.files.join("config.conf")
+        self.file("config.conf")
     }
 
     /// Starts the daemon with kubeadm's command line, and does not wait.
     pub(crate) fn start(&self) -> Daemon {
+        let [config, name] = self.arguments();
+        Daemon::run(&[], &self.node().namespace, &[&config, &name, "-v=4"])
+    }
+
+    /// Runs the program to its end: a command, if there is one, with kubeadm's command line and
+    /// more flags.
+    pub(crate) fn run(&self, command: &[&str], flags: &[&str]) -> Output {
+        Command::new("ip")
+            .args(["netns", "exec", self.node().namespace.name()])
+            .arg(proxyd())
+            .args(command)
+            .args(self.arguments())
+            .args(flags)
+            .output()
+            .expect("ip runs")
+    }
+
+    fn arguments(&self) -> [String; 2] {
         let config = format!("--config={}", self.config().display());
-        let node = &self.lab.node(1).namespace;
-        Daemon::run(&[], node, &[&config, "--hostname-override=node-1", "-v=4"])
+        [config, "--hostname-override=node-1".to_owned()]
     }
 
     /// The same with the configuration as kubeadm writes it, and waits until all is programmed.
@@ -94,6 +132,13 @@ impl Drop for Scene {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.files);
     }
+}
+
+/// How many warnings and errors of a log contain `text`.
+pub(crate) fn complaints(daemon: &Daemon, text: &str) -> usize {
+    let log = daemon.log();
+    let complains = |line: &&str| line.contains(" WARN ") || line.contains("ERROR ");
+    log.lines().filter(complains).filter(|line| line.contains(text)).count()
 }
 
 /// A Service with a number in its name and address.

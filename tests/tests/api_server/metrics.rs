@@ -20,7 +20,7 @@ fn a_watch_that_breaks_off_is_told_and_so_is_every_request() {
         RESOURCES.map(|it| number(&scene, "proxyd_watch_connected", &[("resource", it)]))
             == [Some(expected); 3]
     };
-    assert!(connected(1.0));
+    wait_until("all are heard", SOON, || connected(1.0));
     for resource in RESOURCES {
         let heard = "proxyd_watch_last_event_timestamp_seconds";
         assert!(number(&scene, heard, &[("resource", resource)]) > Some(1e9), "{resource}");

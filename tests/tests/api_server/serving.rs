@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 use tests::apiserver::{Credentials, Options, Streaming};
-use tests::lab::{Endpoint, KernelState, packet_filter, wait_until};
+use tests::lab::{Endpoint, packet_filter, wait_until};
 
 use crate::cluster::{SOON, Scene, service};
 
@@ -24,9 +24,9 @@ fn check_serving(streaming: Streaming) {
     assert!(scene.api.delete("services", "default", "web-2"));
     scene.is_soon_refused(&two);
 
-    let before = KernelState::of(&scene.lab.node(1).namespace);
+    let before = scene.kernel();
     assert!(daemon.stop(Signal::TERM).success());
-    assert_eq!(KernelState::of(&scene.lab.node(1).namespace), before);
+    assert_eq!(scene.kernel(), before);
     assert!(scene.ask(&one).is_ok(), "traffic flows on without the daemon");
     let daemon = scene.serve();
     assert!(daemon.log().contains("kernel_changes=0 "), "{}", daemon.log());
