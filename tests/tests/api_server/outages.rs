@@ -204,3 +204,24 @@ fn a_restored_backup_counts() {
     scene.apply(&later, &endpoints);
     scene.is_soon_served(&later);
 }
+
+/// The one that the kubeconfig names is dead, or dies: another of the cluster is asked.
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn another_api_server_is_asked_when_one_does_not_answer() {
+    let scene = Scene::new(Options::default());
+    let one = service(1);
+    scene.apply(&one, &[Endpoint::from(&scene.pod)]);
+    scene.configure(&Credentials::Nothing, |text| {
+        format!("{text}proxyd: {{apiServers: ['{}']}}\n", scene.api.url())
+    });
+    // Nobody listens there.
+    let kubeconfig = scene.config().with_file_name("kubeconfig.conf");
+    let text = std::fs::read_to_string(&kubeconfig).expect("it was written");
+    std::fs::write(&kubeconfig, text.replace(&scene.api.url(), "http://127.0.0.1:1"))
+        .expect("it can be written");
+    let daemon = scene.start();
+    daemon.wait_for_log("synced everything");
+    assert!(scene.ask(&one).is_ok());
+    assert_eq!(complaints(&daemon, "cannot be watched"), 0, "{}", daemon.log());
+}

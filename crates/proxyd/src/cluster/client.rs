@@ -30,7 +30,14 @@ const PROBES: u32 = 3;
 pub(super) struct ApiServer {
     settings: config::Client,
     requests: Requests,
-    client: Mutex<kube::Client>,
+    current: Mutex<Current>,
+}
+
+/// What is asked now.
+struct Current {
+    client: kube::Client,
+    /// How often another API server was turned to.
+    turn: usize,
 }
 
 impl ApiServer {
@@ -40,20 +47,21 @@ impl ApiServer {
     /// The files cannot be used.
     pub(super) async fn new(settings: &config::Client) -> anyhow::Result<Self> {
         let requests = Requests::default();
-        let client = Mutex::new(open(settings, &requests).await?);
-        Ok(Self { settings: settings.clone(), requests, client })
+        let client = open(settings, 0, &requests).await?;
+        let current = Mutex::new(Current { client, turn: 0 });
+        Ok(Self { settings: settings.clone(), requests, current })
     }
 
     /// With a client that is there.
     #[cfg(test)]
     pub(super) fn with_client(client: kube::Client) -> Self {
-        let settings = config::Client { kubeconfig: None, master: None, qps: 5.0, burst: 10 };
-        Self { settings, requests: Requests::default(), client: Mutex::new(client) }
+        let current = Mutex::new(Current { client, turn: 0 });
+        Self { settings: config::Client::default(), requests: Requests::default(), current }
     }
 
     /// What to ask with.
     pub(super) fn client(&self) -> kube::Client {
-        self.lock().clone()
+        self.lock().client.clone()
     }
 
     /// What it was asked.
@@ -63,18 +71,40 @@ impl ApiServer {
 
     /// From now on it is asked with what the files say now, if that can be used.
     pub(super) async fn renew(&self) {
-        if let Ok(client) = open(&self.settings, &self.requests).await {
-            *self.lock() = client;
+        let turn = self.lock().turn;
+        if let Ok(client) = open(&self.settings, turn, &self.requests).await {
+            self.lock().client = client;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, kube::Client> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Turns to the next API server, if there are several and nobody else has done so since the
+    /// turn in which the one that asks was failed. Returns whose turn it is.
+    pub(super) async fn fail_over(&self, failed: usize) -> usize {
+        {
+            let mut current = self.lock();
+            if self.settings.other_servers.is_empty() || current.turn != failed {
+                return current.turn;
+            }
+            current.turn += 1;
+        }
+        self.renew().await;
+        self.lock().turn
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn open(settings: &config::Client, requests: &Requests) -> anyhow::Result<kube::Client> {
+async fn open(
+    settings: &config::Client,
+    turn: usize,
+    requests: &Requests,
+) -> anyhow::Result<kube::Client> {
     let mut config = read(settings).await?;
+    if let Some(other) = in_turn(&settings.other_servers, turn) {
+        config.cluster_url = other.parse().context("it was checked")?;
+    }
     config.connect_timeout = Some(CONNECT);
     // How long to wait, and what to do about failures, is decided for each request.
     (config.read_timeout, config.write_timeout) = (None, None);
@@ -107,6 +137,11 @@ fn direct(config: &kube::Config, counting: &Counting) -> kube::Result<kube::Clie
         .map_err(BoxError::from)
         .service(http);
     Ok(ClientBuilder::new(service, &config.default_namespace).with_layer(counting).build())
+}
+
+/// The API server whose turn it is; `None` for the first, which the files name.
+fn in_turn(others: &[String], turn: usize) -> Option<&String> {
+    (turn % (others.len() + 1)).checked_sub(1).and_then(|index| others.get(index))
 }
 
 async fn read(settings: &config::Client) -> anyhow::Result<kube::Config> {
@@ -155,4 +190,18 @@ fn say_circular(server: &http::Uri) {
          a reboot there is no way in; give a kubeconfig with an address of the API server itself",
         if is_address { "the address of a Service" } else { "the name of a Service" },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn api_servers_take_turns() {
+        let others = ["https://192.0.2.2:6443", "https://192.0.2.3:6443"].map(str::to_owned);
+        let turns: Vec<_> =
+            (0..5).map(|turn| in_turn(&others, turn).map_or("first", |url| &url[8..17])).collect();
+        assert_eq!(turns, ["first", "192.0.2.2", "192.0.2.3", "first", "192.0.2.2"]);
+        assert_eq!(in_turn(&[], 7), None);
+    }
 }

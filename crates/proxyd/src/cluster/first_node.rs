@@ -38,6 +38,7 @@ pub(super) async fn wait(
     let mut outage = Outage::default();
     let mut answered: Option<Instant> = None;
     let mut said = String::new();
+    let mut turn = 0;
     loop {
         let nodes: Api<Watched<api::Node>> = Api::all(server.client());
         match answer(nodes.get_opt(name)).await {
@@ -72,6 +73,9 @@ pub(super) async fn wait(
                 }
                 if failure.remedy() == Remedy::Reconnect {
                     server.renew().await;
+                }
+                if !failure.is_refusal() {
+                    turn = server.fail_over(turn).await;
                 }
                 let now = Instant::now();
                 outage.begins(now);

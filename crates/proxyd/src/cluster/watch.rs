@@ -75,6 +75,8 @@ pub(super) struct Watch<T: Watchable> {
     /// nothing, and spares a server to which all nodes come at once. Later ones must not go back.
     fresh: &'static str,
     outage: Outage,
+    /// Which of several API servers was asked when something failed last.
+    turn: usize,
     /// What the outage was said to need.
     advised: Option<&'static str>,
     /// Before the next request.
@@ -113,6 +115,7 @@ impl<T: Watchable> Watch<T> {
             listing: Listing::Streamed,
             fresh: "0",
             outage: Outage::default(),
+            turn: 0,
             advised: None,
             pause: Duration::ZERO,
         }
@@ -152,6 +155,9 @@ impl<T: Watchable> Watch<T> {
             Remedy::Relist => self.state = State::Unlisted,
             Remedy::Reconnect => self.server.renew().await,
             Remedy::Retry | Remedy::ListPaged => {}
+        }
+        if !failure.is_refusal() {
+            self.turn = self.server.fail_over(self.turn).await;
         }
         let now = std::time::Instant::now();
         let mut is_news = self.outage.begins(now);

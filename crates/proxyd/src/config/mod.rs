@@ -19,6 +19,7 @@
 //! |---|---|---|
 //! | `manifests` | | a directory with objects, read in place of an API server |
 //! | `anyMode` | `false` | whether IPVS serves even if `mode` is not `ipvs` |
+//! | `apiServers` | | other API servers of the cluster, as URLs, asked in turn when one does not answer |
 //! | `nodeIPs` | | source addresses of the node's own connections to Services, one a family |
 //! | `inputPolicy` | `accept` | on a node whose INPUT policy is DROP: `accept` what is for Services, or `respect` the policy |
 //! | `binding` | `route` | how addresses of Services are made local: `route`, or `address` on kube-ipvs0 as kube-proxy does |
@@ -31,8 +32,8 @@
 //! `.minSyncPeriod`, `nodePortAddresses`, `detectLocalMode`, `detectLocal` and `clusterCIDR` count at
 //! once; of other fields it is said that they count from the next start on.
 //!
-//! Some have flags, too, which count beside a file: `--manifests`, `--any-mode`, `--node-ip`,
-//! `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`.
+//! Some have flags, too, which count beside a file: `--manifests`, `--any-mode`,
+//! `--api-servers`, `--node-ip`, `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`.
 
 use std::fs;
 

@@ -34,6 +34,21 @@ pub(super) fn input_policy(proxyd: &Proxyd, check: &mut Check<'_>) -> InputPolic
     }
 }
 
+/// URLs, each with a host.
+pub(super) fn api_servers(proxyd: &Proxyd, check: &mut Check<'_>) -> Vec<String> {
+    let given = proxyd.api_servers.as_deref().unwrap_or_default();
+    for (index, text) in given.iter().enumerate() {
+        let is_url = text.parse::<http::Uri>().is_ok_and(|url| {
+            matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+        });
+        if !is_url {
+            let path = format!("proxyd.apiServers[{index}]");
+            check.error(&path, text.as_str(), "must be a URL, as https://192.0.2.1:6443");
+        }
+    }
+    given.to_vec()
+}
+
 /// One address a family.
 pub(super) fn node_ips(proxyd: &Proxyd, check: &mut Check<'_>) -> Vec<IpAddr> {
     let mut ips: Vec<IpAddr> = Vec::new();

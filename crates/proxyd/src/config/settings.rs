@@ -111,12 +111,14 @@ pub enum Mode {
 }
 
 /// How the API server is reached.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Client {
     /// The file that says so; `None` for the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
     /// Replaces the server of that file.
     pub master: Option<String>,
+    /// Other API servers of the cluster, as URLs, to be asked in turn when one does not answer.
+    pub other_servers: Vec<String>,
     /// Requests a second.
     pub qps: f64,
     /// Requests at once.

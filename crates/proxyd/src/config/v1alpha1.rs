@@ -167,6 +167,7 @@ section! {
         /// A directory to read objects from, in place of an API server.
         manifests: Option<String>,
         any_mode: Option<bool>,
+        api_servers: Option<Vec<String>>,
         #[serde(rename = "nodeIPs")]
         node_ips: Option<Vec<String>>,
         /// `accept` or `respect`.

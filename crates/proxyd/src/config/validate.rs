@@ -38,7 +38,10 @@ pub(super) fn settings(
         node_ips: own::node_ips(&config.proxyd, &mut check),
         input_policy: own::input_policy(&config.proxyd, &mut check),
         node_name: check.node_name(config.hostname_override.as_deref().unwrap_or_default()),
-        client: check.client(&config.client_connection, master),
+        client: Client {
+            other_servers: own::api_servers(&config.proxyd, &mut check),
+            ..check.client(&config.client_connection, master)
+        },
         bind_address: check.bind_address(config.bind_address.as_deref().unwrap_or_default()),
         healthz: check.server("healthzBindAddress", config.healthz_bind_address.as_deref()),
         metrics: check.server("metricsBindAddress", config.metrics_bind_address.as_deref()),
@@ -189,6 +192,7 @@ impl Check<'_> {
             master,
             qps: client.qps.unwrap_or_default(),
             burst: self.count("clientConnection.burst", burst),
+            ..Client::default()
         }
     }
 

@@ -336,6 +336,10 @@ fn help(flag: &Flag) -> String {
         ("any-mode", _) => {
             "Serve with IPVS even if the configuration names another mode, or none".to_owned()
         }
+        ("api-servers", _) => {
+            "Other API servers of the cluster, as URLs, asked in turn when one does not answer"
+                .to_owned()
+        }
         ("node-ip", _) => {
             "Source address of the node's own connections to Services, one a family; default: the \
              Node object's that an interface has, else an interface's"

@@ -136,6 +136,7 @@ pub(super) const FLAGS: &[Flag] = &[
     text("proxy-port-range", "portRange"),
     text("manifests", "proxyd.manifests"),
     switch("any-mode", "proxyd.anyMode"),
+    field("api-servers", Kind::List, "proxyd.apiServers"),
     field("node-ip", Kind::List, "proxyd.nodeIPs"),
     text("input-policy", "proxyd.inputPolicy"),
     text("binding", "proxyd.binding"),

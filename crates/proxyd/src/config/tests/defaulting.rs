@@ -68,6 +68,7 @@ fn every_field_has_kube_proxys_default() {
             "internalMarks": { "value": "0x2000", "mask": "0x1fff" },
             "manifests": "",
             "anyMode": false,
+            "apiServers": null,
             "nodeIPs": null,
             "inputPolicy": "accept",
             "auditServicesPerSecond": 20,

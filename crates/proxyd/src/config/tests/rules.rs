@@ -186,6 +186,8 @@ fn own_settings_are_checked() {
         ("proxyd: {binding: loopback}", &["proxyd.binding"]),
         ("proxyd: {nodeIPs: [192.0.2.1, '2001:db8::1']}", &[]),
         ("proxyd: {nodeIPs: [192.0.2.1, 192.0.2.2]}", &["proxyd.nodeIPs[1]"]),
+        ("proxyd: {apiServers: ['https://192.0.2.1:6443', 'http://[::1]:80']}", &[]),
+        ("proxyd: {apiServers: ['192.0.2.1:6443']}", &["proxyd.apiServers[0]"]),
         ("proxyd: {nodeIPs: [127.0.0.1]}", &["proxyd.nodeIPs[0]"]),
         ("proxyd: {nodeIPs: [node-1]}", &["proxyd.nodeIPs[0]"]),
     ] {
