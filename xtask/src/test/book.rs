@@ -4,6 +4,7 @@
 //! | what | by what |
 //! |---|---|
 //! | links, images, anchors | looked for in the repository; addresses of other hosts are not asked |
+//! | settings, metrics, annotations | looked for in the pages that list them |
 //! | table of contents | has every page once |
 //! | pictures | an XML parser; they may load nothing |
 //! | the book | mdBook builds it |
@@ -22,6 +23,7 @@ use crate::workspace;
 
 mod contents;
 mod links;
+mod names;
 mod page;
 mod picture;
 
@@ -44,7 +46,9 @@ pub(super) fn run(verbose: bool) -> Result<Outcome> {
         .collect::<Result<Pages>>()?;
     let mut outcome = Outcome { counts: true, ..Outcome::default() };
     for path in pages.keys() {
-        judge(&mut outcome, path, links::faults(path, &pages, |path| root.join(path).exists()));
+        let mut faults = links::faults(path, &pages, |path| root.join(path).exists());
+        faults.extend(names::faults(path, &pages));
+        judge(&mut outcome, path, faults);
     }
     judge(&mut outcome, Path::new(BOOK), contents::faults(&pages));
     for path in files(&root.join(BOOK), "svg")? {

@@ -20,6 +20,8 @@ pub(super) enum Reference {
 pub(super) struct Page {
     pub(super) references: Vec<Reference>,
     pub(super) anchors: BTreeSet<String>,
+    /// What stands in a line as code.
+    pub(super) code: Vec<String>,
 }
 
 impl Page {
@@ -29,6 +31,9 @@ impl Page {
         let mut heading: Option<String> = None;
         let mut count: BTreeMap<String, usize> = BTreeMap::new();
         for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+            if let Event::Code(words) = &event {
+                page.code.push(words.to_string());
+            }
             match event {
                 Event::Start(Tag::Link { dest_url, .. }) => {
                     page.references.push(Reference::Link(dest_url.into_string()));
