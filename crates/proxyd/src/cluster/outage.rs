@@ -31,6 +31,13 @@ impl Outage {
         is_news
     }
 
+    /// Something was heard. It may not go on, but then it is tried again as soon as at first.
+    pub(super) fn moves(&mut self, now: Instant) {
+        if self.since.is_some() {
+            self.since = Some(now);
+        }
+    }
+
     /// Before the next attempt: a fourth of the time the outage has lasted, so that one of a
     /// second is noticed to be over within a fourth of a second, and a long one does not end with
     /// all nodes asking at once. `chance` is from 0 to 1 and takes off up to half.
@@ -65,5 +72,19 @@ mod tests {
         check(8_000, 1.0, 1_000);
         check(3_600_000, 0.0, 10_000);
         check(3_600_000, 0.5, 7_500);
+    }
+
+    #[test]
+    fn what_is_heard_in_between_shortens_the_wait_and_ends_nothing() {
+        let begin = Instant::now();
+        let mut outage = Outage::default();
+        outage.moves(begin);
+        assert!(!outage.lasts());
+        assert!(outage.begins(begin));
+        let later = begin + Duration::from_secs(20);
+        assert_eq!(outage.delay(later, 0.0).as_millis(), 5_000);
+        outage.moves(later);
+        assert_eq!(outage.delay(later, 0.0).as_millis(), 100);
+        assert!(!outage.begins(later) && outage.ends());
     }
 }
