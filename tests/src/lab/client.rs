@@ -91,6 +91,12 @@ impl<'a> Client<'a> {
         Self { namespace }
     }
 
+    /// Where it lives.
+    #[must_use]
+    pub const fn namespace(self) -> &'a Namespace {
+        self.namespace
+    }
+
     /// Asks once.
     ///
     /// # Errors

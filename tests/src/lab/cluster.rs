@@ -61,15 +61,18 @@ impl Cluster {
         for node in &nodes {
             node.namespace.ip(&routes_to_peers(node, &nodes));
         }
-        let client = Namespace::new("client");
-        plug(&fabric, &client, "eth0", "outside");
-        client.ip("addr add 203.0.113.9/24 dev eth0
-            addr add 2001:db8:9::9/64 dev eth0 nodad
-            route add 192.168.50.0/24 dev eth0
-            route add fd00:50::/64 dev eth0
-            route add 10.96.0.0/16 via 192.168.50.11
-            route add fd00:96::/112 via fd00:50::11");
+        let client = outsider(&fabric, 9);
         Self { fabric, nodes, client }
+    }
+
+    /// One more client outside, with .`host` in the place of the first one's .9 (decimal in IPv4,
+    /// the same digits in IPv6).
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn outsider(&self, host: u8) -> Namespace {
+        outsider(&self.fabric, host)
     }
 
     /// Node `number`, from 1.
@@ -180,6 +183,20 @@ impl Pod {
             IpAddr::V6(_) => IpAddr::V6(self.ipv6),
         }
     }
+}
+
+fn outsider(fabric: &Namespace, host: u8) -> Namespace {
+    let client = Namespace::new("client");
+    plug(fabric, &client, "eth0", &format!("outside{host}"));
+    client.ip(&format!(
+        "addr add 203.0.113.{host}/24 dev eth0
+        addr add 2001:db8:9::{host}/64 dev eth0 nodad
+        route add 192.168.50.0/24 dev eth0
+        route add fd00:50::/64 dev eth0
+        route add 10.96.0.0/16 via 192.168.50.11
+        route add fd00:96::/112 via fd00:50::11"
+    ));
+    client
 }
 
 /// Joins a namespace to the bridge of the fabric.

@@ -19,8 +19,23 @@ pub(crate) const BACKEND: [SocketAddr; 2] = [
 pub(crate) const FRONTEND: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 80)), 80);
 
+/// The load balancer's address for `frontend-service`, in each family.
+pub(crate) const LOAD_BALANCER: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 80)), 80),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xb, 0, 0, 0, 0, 0x80)), 80),
+];
+
+/// The address of the client outside, in each family.
+pub(crate) const OUTSIDE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 9, 0, 0, 0, 0, 9)),
+];
+
 /// How soon a refusal must come: before a client would try a second time.
 const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// How long a client must have waited before silence is what it got.
+const SILENT: Duration = Duration::from_millis(1500);
 
 /// Somebody who calls.
 #[derive(Clone, Copy, Debug)]
@@ -69,23 +84,50 @@ impl Caller<'_> {
         screen: Screen,
         (target, transport): (SocketAddr, Transport),
     ) -> Result<Duration, Failure> {
-        screen.command(self.name, &command(target, transport, 1));
-        let begin = Instant::now();
-        let answer = self.client.ask(target, transport);
-        let took = begin.elapsed();
-        let outcome = match &answer {
-            Ok(answer) => answer.to_string(),
-            Err(refusal) => refusal.to_string(),
-        };
-        screen.output(format!("{outcome}, after {:.1} ms", took.as_secs_f64() * 1000.0));
-        let is_refused = matches!(answer, Err(Refusal::Refused)) && took < AT_ONCE;
-        require(is_refused, || {
+        let (outcome, took) = self.unanswered(screen, target, transport)?;
+        require(outcome == Refusal::Refused && took < AT_ONCE, || {
             format!(
                 "{} calls {target}: expected to be refused within {AT_ONCE:?}; got {outcome} after {took:?}",
                 self.name
             )
         })?;
         Ok(took)
+    }
+
+    /// Calls once over TCP, and fails unless nothing comes back.
+    pub(crate) fn expect_silence(self, screen: Screen, target: SocketAddr) -> Result<(), Failure> {
+        let (outcome, took) = self.unanswered(screen, target, Transport::Tcp)?;
+        require(outcome == Refusal::Silence && took > SILENT, || {
+            format!(
+                "{} calls {target}: expected no answer for {SILENT:?}; got {outcome} after {took:?}",
+                self.name
+            )
+        })
+    }
+
+    /// Calls once, and fails if there is an answer. Returns what came instead, and when.
+    fn unanswered(
+        self,
+        screen: Screen,
+        target: SocketAddr,
+        transport: Transport,
+    ) -> Result<(Refusal, Duration), Failure> {
+        screen.command(self.name, &command(target, transport, 1));
+        let begin = Instant::now();
+        let answer = self.client.ask(target, transport);
+        let took = begin.elapsed();
+        match answer {
+            Ok(answer) => {
+                screen.output(&answer);
+                Err(format!("{} calls {target}: expected no answer; got {answer}", self.name)
+                    .into())
+            }
+            Err(refusal) => {
+                let milliseconds = took.as_secs_f64() * 1000.0;
+                screen.output(format!("{refusal}, after {milliseconds:.1} ms"));
+                Ok((refusal, took))
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 mod ask;
+mod foretold;
 mod screen;
 mod stage;
 mod steps;

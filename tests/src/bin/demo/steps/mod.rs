@@ -3,8 +3,10 @@
 use crate::stage::Stage;
 use crate::verdict::Shown;
 
+mod entrance;
 mod first_call;
 mod no_backends;
+mod node_drain;
 mod replacement;
 mod restart;
 mod scaling;
@@ -29,6 +31,22 @@ pub(crate) const ALL: &[Step] = &[
     Step {
         title: "A client outside the cluster calls the Services, through node-1",
         run: sources::outside,
+    },
+    Step {
+        title: "The frontend gets a node port: outside clients come in through any node",
+        run: entrance::node_port,
+    },
+    Step {
+        title: "externalTrafficPolicy: Local keeps the client's address, and needs the right node",
+        run: entrance::local_policy,
+    },
+    Step {
+        title: "A load balancer's address lets in some clients only",
+        run: entrance::source_ranges,
+    },
+    Step {
+        title: "A load balancer asks the nodes for their health, and one of them is drained",
+        run: node_drain::run,
     },
     Step { title: "All endpoints of the Service go away, and come back", run: no_backends::run },
     Step { title: "A backend pod is replaced under a stream of requests", run: replacement::run },

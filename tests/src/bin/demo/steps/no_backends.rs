@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tests::lab::Client;
-
-use crate::ask::{Caller, Expected, every_call, tcp_calls};
+use crate::ask::{BACKEND, Expected, every_call, tcp_calls};
+use crate::foretold::{Foretold, foretell};
 use crate::stage::{BACKEND_1, BACKEND_2, BACKEND_3, FRONTEND, Stage};
 use crate::verdict::{Failure, Shown};
 
@@ -28,18 +27,15 @@ pub(super) fn run(stage: &mut Stage) -> Shown {
 
 /// Every kind of client is. Returns the longest time that it took.
 fn refused(stage: &Stage) -> Result<Duration, Failure> {
-    let node = Client::in_namespace(&stage.first_node().namespace);
-    let outside = Client::in_namespace(&stage.cluster.client);
     let mut longest = Duration::ZERO;
     for call in every_call() {
         longest = longest.max(stage.caller(FRONTEND).expect_refusal(stage.screen, call)?);
     }
-    for caller in
-        [Caller { name: "node-1", client: node }, Caller { name: "outside", client: outside }]
-    {
+    for caller in [stage.node_caller(1), stage.outside()] {
         for call in tcp_calls() {
             longest = longest.max(caller.expect_refusal(stage.screen, call)?);
         }
     }
+    foretell(stage, 1, ("203.0.113.9", BACKEND[0]), &Foretold::Refused)?;
     Ok(longest)
 }

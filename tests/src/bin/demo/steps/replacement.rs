@@ -8,11 +8,11 @@ use tests::lab::ask_over;
 use super::stream::Requests;
 use crate::ask::BACKEND;
 use crate::stage::{BACKEND_1, BACKEND_2, BACKEND_3, BACKEND_4, FRONTEND, Stage};
-use crate::verdict::{Failure, Shown, require};
+use crate::verdict::{Failure, Shown, caught, require};
 
 pub(super) fn run(stage: &mut Stage) -> Shown {
-    let requests = Requests::begin(stage.screen, stage.caller(FRONTEND));
-    let replaced = replace(stage, &requests);
+    let requests = Requests::begin(stage.screen, stage.caller(FRONTEND), BACKEND[0]);
+    let replaced = caught(|| replace(stage, &requests));
     let tally = requests.end(stage.screen);
     replaced?;
     let total: usize = tally?.answers.values().sum();
@@ -28,13 +28,13 @@ fn replace(stage: &mut Stage, requests: &Requests) -> Result<(), Failure> {
     stage.screen.note("a new pod, backend-4 on node-2, is ready");
     stage.start(BACKEND_4);
     stage.apply("new-backend-ready.yaml", &[BACKEND_1, BACKEND_2, BACKEND_3, BACKEND_4]);
-    requests.pass(100);
+    requests.pass(50);
 
     stage.screen.note("the old pod, backend-3 on node-3, terminates: no new connection for it");
     stage.apply("old-backend-terminating.yaml", &[BACKEND_1, BACKEND_2, BACKEND_4]);
     requests.pass(1); // one may have been on its way
     let before = requests.answered_by(BACKEND_3);
-    requests.pass(150);
+    requests.pass(80);
     let more = requests.answered_by(BACKEND_3) - before;
     require(more == 0, || format!("expected no new connection for backend-3; it got {more}"))?;
     show_weight(stage);
@@ -46,7 +46,7 @@ fn replace(stage: &mut Stage, requests: &Requests) -> Result<(), Failure> {
     stage.end(BACKEND_3);
     stage.apply("old-backend-gone.yaml", &[BACKEND_1, BACKEND_2, BACKEND_4]);
     stage.wait_for_changes(&synced);
-    requests.pass(100);
+    requests.pass(50);
     Ok(())
 }
 

@@ -5,12 +5,13 @@ use rustix::process::Signal;
 use tests::lab::KernelState;
 
 use super::stream::Requests;
+use crate::ask::BACKEND;
 use crate::stage::{FRONTEND, Stage};
-use crate::verdict::{Failure, Shown, require};
+use crate::verdict::{Failure, Shown, caught, require};
 
 pub(super) fn run(stage: &mut Stage) -> Shown {
-    let requests = Requests::begin(stage.screen, stage.caller(FRONTEND));
-    let restarted = restart(stage, &requests);
+    let requests = Requests::begin(stage.screen, stage.caller(FRONTEND), BACKEND[0]);
+    let restarted = caught(|| restart(stage, &requests));
     let tally = requests.end(stage.screen);
     restarted?;
     let total: usize = tally?.answers.values().sum();
@@ -22,14 +23,14 @@ fn restart(stage: &mut Stage, requests: &Requests) -> Result<(), Failure> {
     let status = stage.daemons.remove(0).stop(Signal::KILL);
     stage.screen.output(status);
     let before = KernelState::of(&stage.first_node().namespace);
-    requests.pass(200);
-
-    let command =
-        "proxyd run --manifests manifests --node-name node-1 --detect-local-mode NodeCIDR";
-    stage.screen.command("node-1", command);
-    stage.daemons.insert(0, stage.daemon(stage.first_node()));
-    let line = stage.show_logged("synced everything");
     requests.pass(100);
+
+    let (flag, often) = ("--ipvs-sync-period", "1s");
+    let remark = "# looks into the kernel each second";
+    stage.screen.command("node-1", &format!("proxyd run $FLAGS {flag} {often}    {remark}"));
+    stage.daemons.insert(0, stage.daemon(stage.first_node(), &[flag, often]));
+    let line = stage.show_logged("synced everything");
+    requests.pass(50);
     require(line.contains(" kernel_changes=0 "), || {
         format!("expected a restart without changes to the kernel; it logged: {line}")
     })?;

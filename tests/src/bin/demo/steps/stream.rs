@@ -1,16 +1,18 @@
 //! A stream of requests in the background, and what became of them.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tests::lab::{Stream, Tally, wait_until};
 
-use crate::ask::{BACKEND, Caller};
+use crate::ask::Caller;
 use crate::screen::Screen;
 use crate::stage::Place;
 use crate::verdict::{Failure, require};
 
 /// Time between two requests, if answers come that fast.
-const INTERVAL: Duration = Duration::from_millis(5);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long so many requests may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -24,13 +26,12 @@ pub(super) struct Requests {
 
 impl Requests {
     /// Begins, and waits until it flows.
-    pub(super) fn begin(screen: Screen, caller: Caller<'_>) -> Self {
-        let target = BACKEND[0];
-        let command = format!("while sleep 0.005; do nc {} {}; done &", target.ip(), target.port());
+    pub(super) fn begin(screen: Screen, caller: Caller<'_>, target: SocketAddr) -> Self {
+        let command = format!("while sleep 0.01; do nc {} {}; done &", target.ip(), target.port());
         screen.command(caller.name, &command);
         let requests =
             Self { stream: caller.client.stream(target, INTERVAL), begin: Instant::now() };
-        requests.pass(50);
+        requests.pass(20);
         requests
     }
 
@@ -38,6 +39,20 @@ impl Requests {
     pub(super) fn pass(&self, count: usize) {
         let until = self.stream.tally().requests() + count;
         wait_until(&format!("{count} requests"), LIMIT, || self.stream.tally().requests() >= until);
+    }
+
+    /// Waits until one begins that was not on its way before, and for `count` more after it.
+    /// Returns how many of these each server answered.
+    pub(super) fn shares_of(&self, count: usize) -> BTreeMap<String, usize> {
+        self.pass(1);
+        let before = self.stream.tally().answers;
+        self.pass(count);
+        let mut answers = self.stream.tally().answers;
+        for (server, count) in &mut answers {
+            *count -= before.get(server).copied().unwrap_or_default();
+        }
+        answers.retain(|_, count| *count > 0);
+        answers
     }
 
     /// How many a server has answered.

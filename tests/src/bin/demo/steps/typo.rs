@@ -7,7 +7,7 @@ use crate::stage::{BACKEND_1, BACKEND_2, BACKEND_4, FRONTEND, Place, Stage};
 use crate::verdict::{Failure, Shown, caught};
 
 pub(super) fn run(stage: &mut Stage) -> Shown {
-    stage.replace("typo.yaml");
+    stage.break_backends();
     let unharmed = caught(|| unharmed(stage));
     // Whatever came of that, the next steps need a directory that is in order.
     stage.apply("two-backends.yaml", &[BACKEND_1, BACKEND_2]);
