@@ -3,10 +3,12 @@
 use crate::stage::Stage;
 use crate::verdict::Shown;
 
+mod drift;
 mod entrance;
 mod first_call;
 mod no_backends;
 mod node_drain;
+mod port_name;
 mod replacement;
 mod restart;
 mod scaling;
@@ -50,9 +52,17 @@ pub(crate) const ALL: &[Step] = &[
     },
     Step { title: "All endpoints of the Service go away, and come back", run: no_backends::run },
     Step { title: "A backend pod is replaced under a stream of requests", run: replacement::run },
+    Step {
+        title: "A Service's port and its endpoints' port have different names",
+        run: port_name::run,
+    },
     Step { title: "A manifest is broken by a typo, then mended", run: typo::run },
     Step {
         title: "proxyd is killed under a stream of requests, and started again",
         run: restart::run,
+    },
+    Step {
+        title: "Somebody damages the kernel's state by hand under a stream of requests",
+        run: drift::run,
     },
 ];
