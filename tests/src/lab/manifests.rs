@@ -52,6 +52,20 @@ impl Manifests {
         &self.0
     }
 
+    /// What its files say, in the order of their names.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("the directory can be listed");
+        let mut paths: Vec<_> =
+            entries.map(|entry| entry.expect("a directory can be listed").path()).collect();
+        paths.sort_unstable();
+        let text = |path: &PathBuf| fs::read_to_string(path).expect("the file can be read");
+        paths.iter().map(text).collect()
+    }
+
     /// Writes a file elsewhere and renames it to its place, as editors do.
     ///
     /// # Panics

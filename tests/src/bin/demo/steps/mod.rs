@@ -3,6 +3,7 @@
 use crate::stage::Stage;
 use crate::verdict::Shown;
 
+mod api_server;
 mod drift;
 mod entrance;
 mod first_call;
@@ -64,5 +65,9 @@ pub(crate) const ALL: &[Step] = &[
     Step {
         title: "Somebody damages the kernel's state by hand under a stream of requests",
         run: drift::run,
+    },
+    Step {
+        title: "The same from an API server, which goes away under a stream of requests",
+        run: api_server::run,
     },
 ];
