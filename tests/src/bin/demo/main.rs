@@ -11,6 +11,7 @@ use std::time::Instant;
 
 mod ask;
 mod foretold;
+mod held;
 mod screen;
 mod stage;
 mod steps;

@@ -6,10 +6,11 @@ use std::{env, fs, process};
 
 use rustix::process::Signal;
 use tests::apiserver::{ApiServer, Credentials, History, Options};
-use tests::lab::{Daemon, KernelState, example, wait_until};
+use tests::lab::{Daemon, example, wait_until};
 
 use super::stream::Requests;
 use crate::ask::BACKEND;
+use crate::held::{held, require_unchanged};
 use crate::stage::{BACKEND_1, BACKEND_2, BACKEND_4, FRONTEND, LIMIT, Stage};
 use crate::verdict::{Failure, Shown, caught, require};
 
@@ -47,7 +48,7 @@ pub(super) fn run(stage: &mut Stage) -> Shown {
 fn started(stage: &mut Stage, files: &Files) -> Result<(), Failure> {
     stage.screen.command("node-1", "kill $(pidof proxyd)");
     stage.screen.output(stage.daemons.remove(0).stop(Signal::TERM));
-    let before = KernelState::of(&stage.first_node().namespace);
+    let before = held(stage);
     let run = "proxyd --config /var/lib/kube-proxy/config.conf --hostname-override node-1";
     stage.screen.command("node-1", run);
     let config = format!("--config={}", files.config().display());
@@ -59,10 +60,7 @@ fn started(stage: &mut Stage, files: &Files) -> Result<(), Failure> {
     require(line.contains(" kernel_changes=0 "), || {
         format!("expected a start without changes to the kernel; it logged: {line}")
     })?;
-    let after = KernelState::of(&stage.first_node().namespace);
-    require(before == after, || {
-        format!("expected the kernel to hold what it held before\n{before:#?}\nand not\n{after:#?}")
-    })
+    require_unchanged(stage, &before)
 }
 
 /// The API server goes away, and comes back with a change.

@@ -3,8 +3,9 @@
 use tests::lab::{KernelState, two_tier_state};
 
 use crate::ask::{Expected, every_call};
+use crate::held::require_same;
 use crate::stage::{BACKEND_2, FRONTEND, Stage};
-use crate::verdict::{Failure, Shown, require};
+use crate::verdict::Shown;
 
 pub(super) fn run(stage: &mut Stage) -> Shown {
     for call in every_call() {
@@ -30,19 +31,4 @@ pub(super) fn run(stage: &mut Stage) -> Shown {
     Ok("the backend answers in both families over both protocols and sees the pod's own address; \
         the kernel of node-1 holds exactly what the manifests ask for"
         .to_owned())
-}
-
-fn require_same(command: &str, held: &[String], expected: &[String]) -> Result<(), Failure> {
-    require(held == expected, || {
-        let without = |lines: &[String], others: &[String]| {
-            let left: Vec<_> =
-                lines.iter().filter(|line| !others.contains(line)).cloned().collect();
-            if left.is_empty() { "none".to_owned() } else { left.join("; ") }
-        };
-        format!(
-            "{command}: expected what the manifests ask for; lines missing: {}; lines too many: {}",
-            without(expected, held),
-            without(held, expected)
-        )
-    })
 }

@@ -2,10 +2,10 @@
 //! everything as it should be.
 
 use rustix::process::Signal;
-use tests::lab::KernelState;
 
 use super::stream::Requests;
 use crate::ask::BACKEND;
+use crate::held::{held, require_unchanged};
 use crate::stage::{FRONTEND, Stage};
 use crate::verdict::{Failure, Shown, caught, require};
 
@@ -22,7 +22,7 @@ fn restart(stage: &mut Stage, requests: &Requests) -> Result<(), Failure> {
     stage.screen.command("node-1", "kill -KILL $(pidof proxyd)");
     let status = stage.daemons.remove(0).stop(Signal::KILL);
     stage.screen.output(status);
-    let before = KernelState::of(&stage.first_node().namespace);
+    let before = held(stage);
     requests.pass(100);
 
     let (flag, often) = ("--ipvs-sync-period", "1s");
@@ -34,8 +34,5 @@ fn restart(stage: &mut Stage, requests: &Requests) -> Result<(), Failure> {
     require(line.contains(" kernel_changes=0 "), || {
         format!("expected a restart without changes to the kernel; it logged: {line}")
     })?;
-    let after = KernelState::of(&stage.first_node().namespace);
-    require(before == after, || {
-        format!("expected the kernel to hold what it held before\n{before:#?}\nand not\n{after:#?}")
-    })
+    require_unchanged(stage, &before)
 }
