@@ -18,7 +18,8 @@ use crate::workspace;
 ///
 /// Makes three nodes, their pods and a client outside out of network namespaces, runs proxyd on every node with
 /// the manifests of examples/two-tier, and walks through what happens to them. Each step prints what a person
-/// would type, who answered and which source address the server saw, and says whether that is what it should be.
+/// would type, who answered and which source address the server saw, often what `proxyd explain` says of it, and
+/// whether that is what it should be. The last step has an API server in the place of the manifests.
 /// Nothing on this machine changes, except that missing Debian packages are installed if we are root.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(after_help = "\
