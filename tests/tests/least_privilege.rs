@@ -15,15 +15,17 @@ use tests::lab::{
 const DAEMON_SET: &str = include_str!("../../deploy/kustomize/base/daemon-set.yaml");
 
 /// What the container runtime does before it starts the program `"$@"` with the capabilities `$0`.
-/// The lock of iptables is the one file that can be written.
+/// The lock of iptables is the one file that can be written, and there is a directory for the socket.
 const CONTAINER: &str = r#"
 set -eu
 touch /run/xtables.lock
+mkdir -p /run/proxyd
 mount --make-rprivate /
 mount --bind /run/xtables.lock /run/xtables.lock
 mount --bind /proc/sys /proc/sys
 awk '$2 !~ "^/(proc|run/xtables.lock)$" { print $2 }' /proc/self/mounts | sort -ru |
   while read -r at; do mount -o remount,bind,ro "$at" 2>/dev/null || :; done
+mount -t tmpfs -o mode=0777 socket /run/proxyd
 for file in /file /run/file /tmp/file /proc/sys/net/ipv4/ip_forward; do
   if (echo 1 >"$file") 2>/dev/null; then echo "proxyd: test: $file is writable" >&2; exit 1; fi
 done

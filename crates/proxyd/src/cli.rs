@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{cleanup, config, explain, manual, plan, resolve, run, why};
+use crate::{cleanup, config, diff, explain, manual, plan, resolve, run, status, why};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 ///
@@ -22,7 +22,9 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Resolve(resolve::ResolveArgs),
+    Status(status::StatusArgs),
     Plan(plan::PlanArgs),
+    Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
     Why(why::WhyArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -40,7 +42,9 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&args)?,
         Command::Resolve(args) => resolve::run(&args)?,
         Command::Cleanup(args) => cleanup::run(&args)?,
+        Command::Status(args) => status::run(&args)?,
         Command::Plan(args) => return plan::run(&args),
+        Command::Diff(args) => return diff::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::Why(args) => return why::run(&args),
         Command::Config(args) => return config::run(&args),

@@ -14,6 +14,8 @@ use crate::network::{self, Networked, News};
 use crate::node_facts::NodeFacts;
 use crate::notice::Notices;
 use crate::reload::Live;
+use crate::source::{Changes, Problem};
+use crate::status::{Chronicle, Inquiry};
 
 /// All that can happen to the driver, besides time passing.
 #[derive(Debug)]
@@ -26,10 +28,23 @@ pub(crate) enum Input {
     Settings(Live),
     /// What became known so far is complete: programming may begin.
     Complete,
+    /// Some problems of objects are new, others are over.
+    Problems { new: Vec<Problem>, solved: Vec<Problem> },
+    /// Somebody wants to know something.
+    Asked(Inquiry),
     /// Compare everything with the kernel now.
     Resync,
     /// Go, and leave everything in place.
     Stop,
+}
+
+impl Input {
+    /// What is new about problems, taken out of `changes`; `None` for nothing.
+    pub(crate) fn of_problems(changes: &mut Changes) -> Option<Self> {
+        let (new, solved) =
+            (std::mem::take(&mut changes.problems), std::mem::take(&mut changes.solved));
+        (!new.is_empty() || !solved.is_empty()).then_some(Self::Problems { new, solved })
+    }
 }
 
 /// Carries out inputs until it is told to stop, or nobody is left to tell it anything.
@@ -42,6 +57,7 @@ pub(crate) fn drive<B: Networked>(
     inputs: &Receiver<Input>,
 ) {
     let mut journal = Journal::new(notices);
+    let mut chronicle = Chronicle::new(Instant::now());
     loop {
         let now = Now::read();
         publisher.step_begins(&reconciler, now);
@@ -53,6 +69,7 @@ pub(crate) fn drive<B: Networked>(
         let now = Now::read();
         publisher.step(&step.outcome, &reconciler, now);
         recorder.step(&step.outcome, &reconciler, took, now.wall);
+        chronicle.step(&step.outcome, now.steady);
         recorder.measured(&reconciler.backend_mut().take_tally());
         match wait(inputs, step.next) {
             Wait::Input(input) => {
@@ -78,7 +95,12 @@ pub(crate) fn drive<B: Networked>(
                         }
                         Input::Complete => {
                             reconciler.start();
+                            chronicle.complete();
                             publisher.started(&reconciler, Now::read());
+                        }
+                        Input::Problems { new, solved } => chronicle.problems(new, &solved),
+                        Input::Asked(inquiry) => {
+                            chronicle.answer(inquiry, &mut reconciler, &journal, Now::read());
                         }
                         Input::Resync => reconciler.request_resync(),
                         Input::Stop => return,

@@ -12,6 +12,7 @@ use proxy_core::{
 use tracing::{debug, error, info, warn};
 
 use crate::notice::{Notices, Reason};
+use crate::status::Failing;
 
 /// What was said already and still holds.
 #[derive(Debug, Default)]
@@ -71,6 +72,21 @@ impl Journal {
             info!("solved: {warning}");
         }
         self.warnings = warnings;
+    }
+
+    /// Why the whole backend fails, if it does.
+    pub(crate) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// What fails, by object.
+    pub(crate) fn failing(&self) -> Vec<Failing> {
+        let failing = self.failing.iter().map(|((server, object), words)| Failing {
+            server: *server,
+            object: object.clone(),
+            words: words.clone(),
+        });
+        failing.collect()
     }
 
     fn parked(&self, parked: &Parked) {
@@ -182,7 +198,7 @@ impl Journal {
 const NAMED: usize = 10;
 
 /// The error with its causes.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

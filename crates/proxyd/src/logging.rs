@@ -1,9 +1,12 @@
 //! How the daemon logs.
 
-use std::io::IsTerminal as _;
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
@@ -12,15 +15,80 @@ use crate::config::{LogFormat, Logging};
 
 /// Logs from here on, once a process, to standard error. Libraries of others speak up only to
 /// warn; the API client's errors are returned to us, and said here once.
-pub(crate) fn start(logging: Logging) -> Verbosity {
+pub(crate) fn start(logging: Logging) -> (Verbosity, Lines) {
     let (filter, handle) = reload::Layer::new(filter(logging.verbosity));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let registry = tracing_subscriber::registry().with(filter);
+    let lines = Lines::default();
+    let kept = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false);
+    let registry =
+        tracing_subscriber::registry().with(filter).with(kept.with_writer(lines.clone()));
     match logging.format {
         LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init(),
         LogFormat::Json => registry.with(layer.json()).init(),
     }
-    Verbosity(handle)
+    (Verbosity(handle), lines)
+}
+
+/// Lines that are kept at most.
+const LINES: usize = 2_000;
+/// Bytes that are kept at most.
+const BYTES: usize = 512 << 10;
+
+/// The last lines of the log, for those who ask later. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines(Arc<Mutex<Ring>>);
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// From the oldest.
+    lines: VecDeque<String>,
+    bytes: usize,
+    /// How many are gone.
+    forgotten: u64,
+}
+
+impl Lines {
+    /// All that are kept, and how many there were before.
+    pub(crate) fn text(&self) -> String {
+        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::with_capacity(ring.bytes + 64);
+        if ring.forgotten > 0 {
+            text.push_str(&format!("({} older lines are forgotten)\n", ring.forgotten));
+        }
+        text.extend(ring.lines.iter().map(String::as_str));
+        text
+    }
+
+    fn push(&self, line: String) {
+        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.bytes += line.len();
+        ring.lines.push_back(line);
+        while ring.lines.len() > LINES || ring.bytes > BYTES {
+            let Some(oldest) = ring.lines.pop_front() else { break };
+            ring.bytes -= oldest.len();
+            ring.forgotten += 1;
+        }
+    }
+}
+
+/// Each write is a line: that is how the subscriber writes.
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.push(String::from_utf8_lossy(line).into_owned());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
 }
 
 /// How much is logged, from start to end.
@@ -48,5 +116,23 @@ const fn level(verbosity: u32) -> tracing::Level {
         0..=3 => tracing::Level::INFO,
         4..=5 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_and_no_more() {
+        let lines = Lines::default();
+        for number in 0..LINES + 5 {
+            lines.push(format!("line {number}\n"));
+        }
+        let text = lines.text();
+        assert_eq!(text.lines().count(), LINES + 1);
+        assert!(text.starts_with("(5 older lines are forgotten)\nline 5\n"), "{text:.80}");
+        lines.push("x".repeat(BYTES));
+        assert_eq!(lines.0.lock().unwrap().lines.len(), 1, "a long line takes the room of others");
     }
 }

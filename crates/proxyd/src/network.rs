@@ -16,7 +16,7 @@ use ipvs_backend::netlink::Traffic;
 use ipvs_backend::netlink::monitor::{Change, Monitor};
 use ipvs_backend::netlink::route::{LocalRoute, Route};
 use ipvs_backend::observe::is_node_address;
-use ipvs_backend::{IpvsBackend, NodeIps, Tally};
+use ipvs_backend::{IpvsBackend, IpvsConfig, NodeIps, Tally};
 use proxy_core::reconciler::Reconciler;
 use proxy_core::{Backend, Event};
 use tracing::{debug, info, warn};
@@ -60,6 +60,9 @@ pub(crate) trait Networked: Backend {
     /// Rules went that may have been ours. Maintenance puts back what should be there.
     fn rules_removed(&mut self);
 
+    /// What it is told of the node.
+    fn config(&self) -> IpvsConfig;
+
     /// What was counted since it was last taken.
     fn take_tally(&mut self) -> Tally;
 }
@@ -79,6 +82,10 @@ impl Networked for IpvsBackend {
 
     fn rules_removed(&mut self) {
         Self::rules_removed(self);
+    }
+
+    fn config(&self) -> IpvsConfig {
+        Self::config(self).clone()
     }
 
     fn take_tally(&mut self) -> Tally {

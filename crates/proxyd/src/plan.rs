@@ -27,11 +27,22 @@ pub(crate) struct PlanArgs {
 }
 
 /// Something would be changed.
-const CHANGES: u8 = 2;
+pub(crate) const CHANGES: u8 = 2;
 
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let look = args.node.look()?;
+    let lines = lines(&args.node)?;
+    lines.iter().for_each(|line| println!("{line}"));
+    eprintln!("proxyd: {} objects would be changed; nothing was", lines.len());
+    Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+}
+
+/// A line for each object that `run` would change.
+///
+/// # Errors
+/// The objects or the kernel cannot be read.
+pub(crate) fn lines(node: &NodeArgs) -> anyhow::Result<Vec<String>> {
+    let look = node.look()?;
     let (mut events, problems) = look.source.read()?;
     problems.iter().for_each(|problem| eprintln!("proxyd: {problem}"));
     events.push(Event::NodePortAddresses(look.facts.node_port_addresses()));
@@ -39,10 +50,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let traffic = Arc::new(Traffic::default());
     let kernel = Netlink::open(&traffic)?;
     let mut backend = IpvsBackend::with_kernel(look.config, kernel, traffic);
-    let lines: Vec<_> = backend.plan(&desired)?.lines().collect();
-    lines.iter().for_each(|line| println!("{line}"));
-    eprintln!("proxyd: {} objects would be changed; nothing was", lines.len());
-    Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+    Ok(backend.plan(&desired)?.lines().collect())
 }
 
 fn desired(mut model: Model, events: Vec<Event>) -> DesiredState {

@@ -15,7 +15,7 @@ use crate::source::{Parser, Problem, Severity};
 mod document;
 mod table;
 
-use document::Document;
+pub(crate) use document::Document;
 
 pub(crate) use table::section;
 

@@ -22,7 +22,7 @@ use crate::config::{self, Configuration, KubeProxyFlags, Settings};
 use crate::driver::{Input, drive};
 use crate::health::{self, Publisher};
 use crate::kernel_settings;
-use crate::logging::{self, Verbosity};
+use crate::logging::{self, Lines, Verbosity};
 use crate::manifest::{Reader, Wake, Watcher};
 use crate::metrics::{Limits, Metrics, Pages, Resource, Sources};
 use crate::network;
@@ -30,6 +30,7 @@ use crate::node_args::{FirstLook, NodeArgs, Patience, Source};
 use crate::notice::{Notices, Reason};
 use crate::reload::{self, Live};
 use crate::source::{Changes, Severity};
+use crate::status;
 
 /// Serve the Services of the cluster on this node, and follow every change.
 ///
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         return config::write(&configuration, path);
     }
     let settings = configuration.settings().context("it has no errors")?;
-    let verbosity = logging::start(settings.logging);
+    let (verbosity, lines) = logging::start(settings.logging);
     for problem in configuration.problems() {
         warn!("{}", problem.to_string().trim_start_matches("warning: "));
     }
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         return prepare(settings);
     }
     let settings = settings.clone();
-    serve(&settings, Reload { flags: flags.clone(), configuration, verbosity })
+    serve(&settings, Reload { flags: flags.clone(), configuration, verbosity }, lines)
 }
 
 /// What it takes to follow the configuration file.
@@ -101,7 +102,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(settings: &Settings, reload: Reload) -> anyhow::Result<()> {
+fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()> {
     // They listen before the first look, so that nothing between is missed.
     let watcher = settings.manifests.as_ref().map(|directory| Watcher::new(directory, SETTLE));
     let monitor = Monitor::of_network().context("listen for changes of the network")?;
@@ -136,9 +137,14 @@ fn serve(settings: &Settings, reload: Reload) -> anyhow::Result<()> {
     let (failure, probes) = (settings.bind_failure, metrics.probes());
     health::start(settings.healthz, failure, published.clone(), probes, notices.clone())
         .context("start the health servers")?;
+    let (metrics, configuration) = (metrics.exposition(), reload.configuration.json());
     if let Some(address) = settings.metrics {
-        let pages = Pages { configuration: reload.configuration.json(), published };
+        let pages = Pages { configuration: configuration.clone(), published };
         metrics.serve(address, failure, pages).context("start the metrics server")?;
+    }
+    if let Some(socket) = &settings.socket {
+        let pages = status::Pages { configuration: configuration.into(), metrics, lines };
+        status::start(socket, failure, inputs.clone(), pages).context("start the status server")?;
     }
     let driver = thread::Builder::new()
         .name("driver".to_owned())
@@ -216,7 +222,8 @@ fn follow_manifests(
         }
         let is_readable =
             !reader.problems().iter().any(|problem| problem.severity == Severity::Unreadable);
-        let mut news = vec![Input::Events(changes.events)];
+        let mut news = Vec::from_iter(Input::of_problems(&mut changes));
+        news.push(Input::Events(changes.events));
         if is_readable && !is_complete {
             is_complete = true;
             news.push(Input::Complete);

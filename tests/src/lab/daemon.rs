@@ -52,6 +52,12 @@ pub fn told(node_name: &str, manifests: &Path) -> Vec<String> {
     told.map(str::to_owned).into()
 }
 
+/// Where the daemon of a namespace answers `proxyd status`.
+#[must_use]
+pub fn socket(namespace: &Namespace) -> PathBuf {
+    std::env::temp_dir().join(format!("proxyd-{}.sock", namespace.name()))
+}
+
 impl Daemon {
     /// Starts on `node`, with the manifests of a directory, and waits until it has programmed
     /// everything once.
@@ -93,7 +99,10 @@ impl Daemon {
     ) -> Self {
         let told = told(node_name, manifests);
         let told = told.iter().map(String::as_str);
-        let arguments: Vec<_> = told.chain(arguments.iter().copied()).collect();
+        // The namespaces of the laboratory share their files.
+        let socket = socket(namespace);
+        let socket = ["--socket", socket.to_str().expect("temporary paths are text")];
+        let arguments: Vec<_> = told.chain(socket).chain(arguments.iter().copied()).collect();
         Self::run(wrapper, namespace, &arguments)
     }
 

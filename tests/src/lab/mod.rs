@@ -23,7 +23,7 @@ pub use application::{Application, Endpoint};
 pub use client::{Answer, Client, Refusal, Stream, Tally, Transport, ask_over};
 pub use cluster::{Cluster, Node, Pod};
 pub use conversation::Conversation;
-pub use daemon::{Daemon, proxyd, told};
+pub use daemon::{Daemon, proxyd, socket, told};
 pub use in_process::{InProcess, Work};
 pub use kernel_state::{KernelState, iptables, load_packet_filter, packet_filter};
 pub use manifests::{Manifests, example};

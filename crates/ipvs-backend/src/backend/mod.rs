@@ -125,6 +125,12 @@ impl<K: Kernel> IpvsBackend<K> {
         }
     }
 
+    /// What it is told of the node, and found out about it since.
+    #[must_use]
+    pub const fn config(&self) -> &IpvsConfig {
+        &self.config
+    }
+
     /// What crossed the netlink sockets so far.
     #[must_use]
     pub fn traffic(&self) -> TrafficCounts {

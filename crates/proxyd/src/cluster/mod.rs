@@ -195,7 +195,7 @@ async fn follow(
                 sources.rejected(resource, tracker.rejected(resource));
             }
         }
-        let mut news = Vec::new();
+        let mut news = Vec::from_iter(Input::of_problems(&mut changes));
         if !changes.events.is_empty() {
             debug!(events = changes.events.len(), "the API server has news");
             news.push(Input::Events(changes.events));

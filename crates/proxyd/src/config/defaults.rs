@@ -12,6 +12,9 @@ use super::v1alpha1::{Logging, OutputOptions, Proxyd};
 pub(super) const HEALTHZ_PORT: u16 = 10256;
 pub(super) const METRICS_PORT: u16 = 10249;
 
+/// Where a daemon answers those who look at this node.
+pub(crate) const DEFAULT_SOCKET: &str = "/run/proxyd/proxyd.sock";
+
 /// Fills every field that is not given with kube-proxy's default, but for lists, which stay null.
 pub(super) fn set_defaults(config: &mut KubeProxyConfiguration) {
     config.api_version = Some(API_VERSION.to_owned());
@@ -140,6 +143,7 @@ fn set_proxyd(proxyd: &mut Proxyd) {
     proxyd.binding.get_or_insert_with(|| "route".to_owned());
     proxyd.drain_limit.get_or_insert_with(|| GoDuration::new(drain.limit));
     proxyd.drain_grace.get_or_insert_with(|| GoDuration::new(drain.grace));
+    proxyd.socket.get_or_insert_with(|| DEFAULT_SOCKET.to_owned());
     let pace = u32::try_from(AuditPace::default().services).expect("a small number");
     proxyd.audit_services_per_second.get_or_insert(pace);
     let InternalMarks { value, mask } = &mut proxyd.internal_marks;

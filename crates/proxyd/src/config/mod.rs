@@ -27,13 +27,15 @@
 //! | `drainGrace` | `30s` | the same for an endpoint that is gone |
 //! | `internalMarks.value`, `.mask` | `0x2000`, `0x1fff` | the packet marks that may be used: those that differ from the value in bits of the mask only |
 //! | `auditServicesPerSecond` | `20` | how many IPVS services are compared with the kernel in quiet times |
+//! | `socket` | `/run/proxyd/proxyd.sock` | where `proxyd status` and the like ask the daemon; empty for nowhere |
 //!
 //! While the daemon runs the file is followed: `logging.verbosity`, `ipvs.syncPeriod` and
 //! `.minSyncPeriod`, `nodePortAddresses`, `detectLocalMode`, `detectLocal` and `clusterCIDR` count at
 //! once; of other fields it is said that they count from the next start on.
 //!
 //! Some have flags, too, which count beside a file: `--manifests`, `--any-mode`,
-//! `--api-servers`, `--node-ip`, `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`.
+//! `--api-servers`, `--node-ip`, `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`,
+//! `--socket`.
 
 use std::fs;
 
@@ -55,6 +57,7 @@ mod v1alpha1;
 mod validate;
 
 pub(crate) use command::{ConfigCommand, run, write};
+pub(crate) use defaults::DEFAULT_SOCKET;
 pub use flags::KubeProxyFlags;
 use layer::Origins;
 pub use print::Comments;

@@ -1,6 +1,7 @@
 //! proxyd's own settings, which [`super`] lists, into the backend's types. Pure.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipvs_backend::drain::DrainPolicy;
@@ -47,6 +48,20 @@ pub(super) fn api_servers(proxyd: &Proxyd, check: &mut Check<'_>) -> Vec<String>
         }
     }
     given.to_vec()
+}
+
+/// Longer ones do not fit into a socket's address, with the zero at the end.
+const LONGEST_SOCKET: usize = 107;
+
+pub(super) fn socket(proxyd: &Proxyd, check: &mut Check<'_>) -> Option<PathBuf> {
+    let path = proxyd.socket.as_deref().filter(|path| !path.is_empty())?;
+    if !path.starts_with('/') {
+        check.error("proxyd.socket", path, "must be an absolute path; empty for no socket");
+    } else if path.len() > LONGEST_SOCKET {
+        let reason = format!("must not be longer than {LONGEST_SOCKET} bytes");
+        check.error("proxyd.socket", path, reason);
+    }
+    Some(path.into())
 }
 
 /// One address a family.

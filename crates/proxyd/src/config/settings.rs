@@ -33,7 +33,9 @@ pub struct Settings {
     pub healthz: Option<SocketAddr>,
     /// Where metrics are served; `None` for nowhere.
     pub metrics: Option<SocketAddr>,
-    /// What happens when one of the two cannot listen.
+    /// Where the daemon answers who looks at this node; `None` for nowhere.
+    pub socket: Option<PathBuf>,
+    /// What happens when one of the three cannot listen.
     pub bind_failure: BindFailure,
     /// Everything is compared with the kernel this often.
     pub sync_period: Duration,

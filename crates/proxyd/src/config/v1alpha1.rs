@@ -178,6 +178,8 @@ section! {
         drain_grace: Option<GoDuration>,
         internal_marks: InternalMarks,
         audit_services_per_second: Option<u32>,
+        /// Where the daemon answers `proxyd status` and the like; empty for nowhere.
+        socket: Option<String>,
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn settings(
         bind_address: check.bind_address(config.bind_address.as_deref().unwrap_or_default()),
         healthz: check.server("healthzBindAddress", config.healthz_bind_address.as_deref()),
         metrics: check.server("metricsBindAddress", config.metrics_bind_address.as_deref()),
+        socket: own::socket(&config.proxyd, &mut check),
         bind_failure: match config.bind_address_hard_fail {
             Some(true) => BindFailure::Fatal,
             _ => BindFailure::Retry,

@@ -17,12 +17,13 @@ use tokio::runtime;
 use tokio::sync::watch::Receiver;
 
 pub(crate) use publisher::{Published, Publisher};
+pub(crate) use rfc3339::rfc3339;
 pub(crate) use state::{Condition, Eligibility, Now};
 
 use crate::config::BindFailure;
 use crate::metrics::Probes;
 use crate::notice::Notices;
-use crate::serve::{Connections, Place, serve};
+use crate::serve::{Asked, Connections, Place, serve};
 
 /// Starts the thread that answers from what is published, until the publisher is gone.
 ///
@@ -56,7 +57,7 @@ async fn answer_at(
     connections: Connections,
     probes: Probes,
 ) {
-    let answer = move |path: String| {
+    let answer = move |Asked { path, .. }| {
         let verdict = published.borrow().proxy.verdict(Now::read());
         let answer = answer::at_path(&path, &verdict);
         if let Some(answer) = &answer {

@@ -99,7 +99,7 @@ impl Servers {
 
     fn serve(&self, listener: TcpListener, check: HealthCheck) -> JoinHandle<()> {
         let published = self.published.clone();
-        let answer = move |_path| {
+        let answer = move |_asked| {
             // The driver may want to publish: nothing is borrowed while the answer is written.
             let (count, verdict) = {
                 let Published { proxy, checks } = &*published.borrow();

@@ -17,7 +17,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Clones are the same.
 #[derive(Clone, Debug)]
-pub(super) struct Exposition {
+pub(crate) struct Exposition {
     registry: Arc<Registry>,
     statistics: Arc<Mutex<Statistics>>,
     /// Who reads has the lock; the others wait, and get the same.
@@ -31,7 +31,7 @@ impl Exposition {
 
     /// The text of now, or of a moment ago. Reading goes on to its end even if the client does not
     /// wait for it. `None` if that failed, which it does only by a mistake of ours.
-    pub(super) async fn text(&self) -> Option<Bytes> {
+    pub(crate) async fn text(&self) -> Option<Bytes> {
         let mut last = Arc::clone(&self.last).lock_owned().await;
         if let Some((read, text)) = &*last
             && read.elapsed() < FRESH

@@ -22,14 +22,15 @@ use std::time::{Instant, SystemTime};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use exposition::Exposition;
 use families::Families;
 use served::Served;
 use statistics::Statistics;
 
+pub(crate) use exposition::Exposition;
 pub(crate) use handles::{Connection, Probes, Requests, Resource, Sources};
 pub(crate) use recorder::Recorder;
 pub(crate) use server::Pages;
+pub(crate) use statistics::{Counters, key_of_id};
 pub(crate) use totals::Limits;
 
 /// All metrics of a process, and what writes them.
@@ -87,7 +88,7 @@ impl Metrics {
     }
 
     /// What Prometheus is answered.
-    fn exposition(self) -> Exposition {
+    pub(crate) fn exposition(self) -> Exposition {
         Exposition::new(self.registry, self.statistics)
     }
 }

@@ -10,11 +10,10 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use tokio::runtime;
 use tokio::sync::watch::Receiver;
 
-use super::Metrics;
 use super::exposition::Exposition;
 use crate::config::BindFailure;
 use crate::health::{Condition, Eligibility, Now, Published};
-use crate::serve::{Answer, Connections, Place, serve};
+use crate::serve::{Answer, Asked, Connections, Place, serve};
 
 /// What is told besides metrics.
 #[derive(Debug)]
@@ -24,23 +23,23 @@ pub(crate) struct Pages {
     pub(crate) published: Receiver<Published>,
 }
 
-impl Metrics {
+impl Exposition {
     /// Starts the thread that tells metrics at `address`, until the process ends.
     ///
     /// # Errors
     /// When the address cannot be had and that is fatal, or the system gives no thread.
     pub(crate) fn serve(
-        self,
+        &self,
         address: SocketAddr,
         failure: BindFailure,
         pages: Pages,
     ) -> io::Result<()> {
         let place = Place::take(address, "/metrics", failure)?;
-        let server = Server::new(self.exposition(), pages);
+        let server = Server::new(self.clone(), pages);
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                let answer = move |path: String| {
+                let answer = move |Asked { path, .. }| {
                     let server = server.clone();
                     async move { server.answer(&path).await }
                 };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config::{Configuration, KubeProxyFlags};
 use crate::health::Publisher;
-use crate::metrics::{Limits, Requests};
+use crate::metrics::{Limits, Metrics, Requests};
 
 /// Metrics that are told at an address of their own until the process ends.
 fn server() -> SocketAddr {
@@ -15,7 +15,7 @@ fn server() -> SocketAddr {
     let configuration = Configuration::of_flags(&KubeProxyFlags::default()).json();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let pages = Pages { configuration, published };
-    metrics.serve(free, BindFailure::Fatal, pages).unwrap();
+    metrics.exposition().serve(free, BindFailure::Fatal, pages).unwrap();
     free
 }
 
@@ -104,7 +104,11 @@ fn an_address_that_is_taken_is_fatal_if_it_should_be() {
         let (_, published) = Publisher::new(Duration::from_secs(30));
         let metrics =
             Metrics::new(Limits::default(), std::time::SystemTime::now(), Requests::default());
-        metrics.serve(address, failure, Pages { configuration: String::new(), published })
+        metrics.exposition().serve(
+            address,
+            failure,
+            Pages { configuration: String::new(), published },
+        )
     };
     let error = serve(BindFailure::Fatal).unwrap_err();
     assert!(error.to_string().starts_with("/metrics cannot be answered at 127.0.0.1:"), "{error}");

@@ -30,16 +30,16 @@ const CHUNK: usize = 256;
 pub(super) struct Statistics {
     served: Arc<Mutex<Served>>,
     limits: Limits,
-    kernel: Option<Kernel>,
+    kernel: Option<Counters>,
     pub(super) totals: Totals,
     reading: u64,
     endpoints: HashMap<ServiceId, Endpoints>,
 }
 
-/// Connections to the kernel.
+/// Connections to the kernel, to read what it counts.
 #[derive(Debug)]
-struct Kernel {
-    ipvs: Ipvs,
+pub(crate) struct Counters {
+    pub(crate) ipvs: Ipvs,
     ipset: Ipset,
 }
 
@@ -67,7 +67,7 @@ impl Statistics {
     }
 
     fn try_read(&mut self) -> anyhow::Result<()> {
-        let mut kernel = self.kernel.take().map_or_else(Kernel::open, Ok)?;
+        let mut kernel = self.kernel.take().map_or_else(Counters::open, Ok)?;
         self.reading += 1;
         let statuses = kernel.ipvs.services()?;
         let marks = kernel.marks(&statuses)?;
@@ -98,7 +98,7 @@ impl Statistics {
         readings
     }
 
-    fn read_endpoints(&mut self, kernel: &mut Kernel) -> io::Result<()> {
+    fn read_endpoints(&mut self, kernel: &mut Counters) -> io::Result<()> {
         let wanted = self.wanted();
         let mut order: Vec<_> = wanted.iter().map(|(id, _)| *id).collect();
         order.sort_by_key(|id| self.endpoints.get(id).map_or(0, |endpoints| endpoints.read));
@@ -153,14 +153,21 @@ impl Statistics {
     }
 }
 
-impl Kernel {
-    fn open() -> anyhow::Result<Self> {
+impl Counters {
+    /// Opens sockets of its own.
+    ///
+    /// # Errors
+    /// The kernel lacks IPVS or ipset, or the process may not speak to it.
+    pub(crate) fn open() -> anyhow::Result<Self> {
         let traffic = Arc::new(Traffic::default());
         Ok(Self { ipvs: Ipvs::open(traffic.clone())?, ipset: Ipset::open(traffic)? })
     }
 
     /// Whose inside clients each service that is keyed by a mark has.
-    fn marks(
+    ///
+    /// # Errors
+    /// The sets cannot be read.
+    pub(crate) fn marks(
         &mut self,
         statuses: &[ServiceStatus],
     ) -> io::Result<HashMap<ServiceId, VirtualServerKey>> {
@@ -181,7 +188,8 @@ impl Kernel {
     }
 }
 
-fn key_of_id(id: &ServiceId) -> Option<VirtualServerKey> {
+/// The virtual server of a service that is keyed by its address.
+pub(crate) fn key_of_id(id: &ServiceId) -> Option<VirtualServerKey> {
     let ServiceId::Address { protocol, address, port } = *id else { return None };
     Some(VirtualServerKey { address, protocol, port: NonZeroU16::new(port)? })
 }

@@ -13,7 +13,7 @@ use crate::source::{Problem, Severity};
 /// What one node would serve.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Document {
+pub(crate) struct Document {
     /// Name of the node.
     pub(super) node: String,
     /// By address, protocol and port.
@@ -111,7 +111,7 @@ pub(super) struct Remark {
 }
 
 impl Document {
-    pub(super) fn new(node: &str, state: &DesiredState, problems: &[&Problem]) -> Self {
+    pub(crate) fn new(node: &str, state: &DesiredState, problems: &[&Problem]) -> Self {
         let of = |severity| problems.iter().filter(move |problem| problem.severity == severity);
         let mut warnings: Vec<_> =
             of(Severity::Warning).map(|problem| Remark::from(*problem)).collect();

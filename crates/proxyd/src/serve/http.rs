@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -16,9 +17,10 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
@@ -53,6 +55,11 @@ impl Default for Connections {
 }
 
 impl Connections {
+    /// The same, where an answer may take longer.
+    pub(crate) fn living(time_to_live: Duration) -> Self {
+        Self { time_to_live, ..Self::default() }
+    }
+
     /// Takes in one more; if there are too many, the oldest ends.
     fn admit(&self, connection: AbortHandle) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,17 +75,50 @@ impl Connections {
     }
 }
 
-/// Answers at `listener` what `answer` says for a path, until it is dropped.
+/// What a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    /// Without the query.
+    pub(crate) path: String,
+}
+
+/// Where clients come from.
+pub(crate) trait Listener {
+    /// A client's connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next client.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
+/// Answers at `listener` what `answer` says, until it is dropped.
 pub(crate) async fn serve<F>(
-    listener: TcpListener,
+    listener: impl Listener,
     connections: Connections,
-    answer: impl Fn(String) -> F + Clone + Send + Sync + 'static,
+    answer: impl Fn(Asked) -> F + Clone + Send + Sync + 'static,
 ) where
     F: Future<Output = Option<Answer>> + Send + 'static,
 {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        match listener.next().await {
+            Ok(stream) => {
                 let conversation = converse(stream, answer.clone());
                 let connection = tokio::spawn(timeout(connections.time_to_live, conversation));
                 connections.admit(connection.abort_handle());
@@ -91,14 +131,16 @@ pub(crate) async fn serve<F>(
     }
 }
 
-async fn converse<F>(stream: TcpStream, answer: impl Fn(String) -> F + Send + Sync + 'static)
-where
+async fn converse<F>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    answer: impl Fn(Asked) -> F + Send + Sync + 'static,
+) where
     F: Future<Output = Option<Answer>> + Send + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| async {
         let (head, body) = request.into_parts();
         discard(body).await;
-        let answer = answer(head.uri.path().to_owned()).await;
+        let answer = answer(Asked { method: head.method, path: head.uri.path().to_owned() }).await;
         Ok::<_, Infallible>(response(answer.unwrap_or_else(Answer::not_found)))
     });
     let connection = http1::Builder::new()

@@ -21,7 +21,7 @@ fn server(connections: Connections) -> SocketAddr {
             let address = "127.0.0.1:0".parse().unwrap();
             let listener = TcpListener::from_std(listen::listener(address).unwrap()).unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
-            serve(listener, connections, async |path| {
+            serve(listener, connections, async |Asked { path, .. }| {
                 let answer = Answer::json(StatusCode::OK, BODY.to_owned());
                 (path == "/ready").then(|| Answer { weight: Some(3), ..answer })
             })

@@ -49,6 +49,20 @@ impl KubeProxyFlags {
         self.text("master")
     }
 
+    /// `--socket`.
+    #[must_use]
+    pub fn socket(&self) -> Option<&str> {
+        self.text("socket")
+    }
+
+    /// Whether any says where Services come from.
+    #[must_use]
+    pub fn names_a_source(&self) -> bool {
+        ["config", "manifests", "kubeconfig", "master", "api-servers"]
+            .iter()
+            .any(|flag| self.text(flag).is_some())
+    }
+
     /// `--version`, unless it is false: that, or the form that is asked for.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
@@ -359,6 +373,11 @@ fn help(flag: &Flag) -> String {
             "A terminating endpoint is taken out after this long even with connections".to_owned()
         }
         ("drain-grace", _) => "The same for an endpoint that is gone".to_owned(),
+        ("socket", _) => {
+            "Unix socket where the daemon answers `proxyd status` and the like, root only; empty \
+             for none"
+                .to_owned()
+        }
         ("master", _) => "The API server, in place of the kubeconfig's".to_owned(),
         (_, Target::Field(path)) => format!("Sets {path}"),
         (_, Target::Port(path)) => format!("Port for {path} if that has none; 0 disables"),

@@ -142,6 +142,7 @@ pub(super) const FLAGS: &[Flag] = &[
     text("binding", "proxyd.binding"),
     text("drain-limit", "proxyd.drainLimit"),
     text("drain-grace", "proxyd.drainGrace"),
+    text("socket", "proxyd.socket"),
     Flag { name: "boot-id-file", kind: Kind::Text, target: Target::Ignored },
     Flag { name: "machine-id-file", kind: Kind::Text, target: Target::Ignored },
     removed("cleanup-ipvs", Kind::Bool),

@@ -71,7 +71,7 @@ fn every_field_has_kube_proxys_default() {
             "apiServers": null,
             "nodeIPs": null,
             "inputPolicy": "accept",
-            "auditServicesPerSecond": 20,
+            "auditServicesPerSecond": 20, "socket": "/run/proxyd/proxyd.sock",
         },
     });
     assert_eq!(configuration.effective, expected);

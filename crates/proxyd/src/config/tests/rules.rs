@@ -190,6 +190,8 @@ fn own_settings_are_checked() {
         ("proxyd: {apiServers: ['192.0.2.1:6443']}", &["proxyd.apiServers[0]"]),
         ("proxyd: {nodeIPs: [127.0.0.1]}", &["proxyd.nodeIPs[0]"]),
         ("proxyd: {nodeIPs: [node-1]}", &["proxyd.nodeIPs[0]"]),
+        ("proxyd: {socket: ''}", &[]),
+        ("proxyd: {socket: proxyd.sock}", &["proxyd.socket"]),
     ] {
         check(&format!("mode: ipvs\n{text}"), errors, &[]);
     }

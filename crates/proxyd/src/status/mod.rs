@@ -1,0 +1,31 @@
+//! What a running daemon says about itself and this node, and the commands that ask it.
+//!
+//! ```text
+//! driver     chronicle   what it remembers for those who ask
+//!            inquiry     a question and a copy of what is known, one at a time
+//! server     counts      what the kernel counts, read beside the driver
+//!            compose     both into a document                                     pure
+//!            difference  what is asked for against what is there
+//! command    client      over the socket
+//!            table       the document for people                                  pure
+//! ```
+
+mod chronicle;
+mod client;
+mod column;
+mod command;
+mod compose;
+mod counts;
+mod detail;
+mod difference;
+mod document;
+mod inquiry;
+mod server;
+mod table;
+
+pub(crate) use chronicle::Chronicle;
+pub(crate) use client::Client;
+pub(crate) use command::{StatusArgs, run};
+pub(crate) use document::{Difference, Repaired};
+pub(crate) use inquiry::{Failing, Inquiry};
+pub(crate) use server::{Pages, start};

@@ -1,0 +1,279 @@
+//! Answers who looks at this node, over the daemon's socket.
+//!
+//! The driver is asked one thing at a time and answers with a copy; what the kernel holds and
+//! counts is read on threads of the server's own. So nobody who asks slows the driver down.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use proxy_core::ServiceKey;
+use serde::Serialize;
+use tokio::runtime;
+use tokio::sync::oneshot::{Receiver, channel};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+
+use super::compose::{self, Counted, Process};
+use super::counts::{Before, Counts, Wanted};
+use super::difference;
+use super::document::{Refused, Repaired, Status};
+use super::inquiry::{Inquiry, Known, Scope};
+use crate::config::BindFailure;
+use crate::driver::Input;
+use crate::health::Now;
+use crate::logging::Lines;
+use crate::metrics::{Counters, Exposition};
+use crate::resolve::Document as Resolved;
+use crate::serve::{Answer, Asked, Connections, LocalPlace, serve};
+
+/// From the beginning of a connection to its end. To compare a large node takes a while.
+const TIME_TO_LIVE: Duration = Duration::from_secs(120);
+/// The driver's.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// To mend everything may take it so long.
+const REPAIR: Duration = Duration::from_secs(100);
+/// Connections a second are counted over so long, if nobody asked a moment ago.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// What was counted is forgotten after this long.
+const FORGET: Duration = Duration::from_secs(60);
+
+/// Starts the thread that answers at `path`, until the process ends.
+///
+/// # Errors
+/// When the path cannot be had and that is fatal, or the system gives no thread.
+pub(crate) fn start(
+    path: &Path,
+    failure: BindFailure,
+    inputs: Sender<Input>,
+    pages: Pages,
+) -> io::Result<()> {
+    let place = LocalPlace::take(path, failure)?;
+    let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    serve_at(place, Desk::new(inputs, PATIENCE, pages), runtime)
+}
+
+fn serve_at(place: LocalPlace, desk: Desk, runtime: runtime::Runtime) -> io::Result<()> {
+    thread::Builder::new().name("status".to_owned()).spawn(move || {
+        runtime.block_on(async move {
+            let answer = move |asked: Asked| {
+                let desk = desk.clone();
+                async move { desk.answer(asked).await }
+            };
+            serve(place.listen().await, Connections::living(TIME_TO_LIVE), answer).await;
+        });
+    })?;
+    Ok(())
+}
+
+/// What is told besides, as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Pages {
+    /// The configuration that it began with, in JSON.
+    pub(crate) configuration: Arc<str>,
+    pub(crate) metrics: Exposition,
+    pub(crate) lines: Lines,
+}
+
+/// Where questions come in. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    driver: Arc<Mutex<Driver>>,
+    kernel: Arc<Lock<Option<Counters>>>,
+    before: Arc<Mutex<Option<Before>>>,
+    process: Process,
+    pages: Pages,
+}
+
+/// The way to the driver.
+#[derive(Debug)]
+struct Driver {
+    inputs: Sender<Input>,
+    /// It has this long to answer: a step of it may be long.
+    patience: Duration,
+    /// An answer that did not come in time, and since when it is waited for.
+    outstanding: Option<(Receiver<Known>, Instant)>,
+}
+
+/// Why there is no answer: a status, and words.
+type Failed = (StatusCode, String);
+
+impl Desk {
+    fn new(inputs: Sender<Input>, patience: Duration, pages: Pages) -> Self {
+        let namespace = fs::read_link("/proc/self/ns/net").unwrap_or_default();
+        let process = Process {
+            pid: std::process::id(),
+            network_namespace: namespace.to_string_lossy().into_owned(),
+        };
+        let driver = Arc::new(Mutex::new(Driver { inputs, patience, outstanding: None }));
+        Self { driver, kernel: Arc::default(), before: Arc::default(), process, pages }
+    }
+
+    async fn answer(&self, asked: Asked) -> Option<Answer> {
+        let path: Vec<_> = asked.path.strip_prefix("/v1/")?.split('/').collect();
+        let is_get = asked.method == Method::GET;
+        Some(match (path.as_slice(), is_get) {
+            (["status"], true) => document(self.status(Scope::Everything).await),
+            (["services", namespace, name], true) => {
+                let service = ServiceKey::new(*namespace, *name);
+                document(self.status(Scope::Service(service)).await)
+            }
+            (["diff"], true) => document(difference::difference(self).await),
+            (["desired"], true) => document(self.desired().await),
+            (["config"], true) => {
+                Answer::json(StatusCode::OK, self.pages.configuration.to_string())
+            }
+            (["log"], true) => Answer::text(self.pages.lines.text()),
+            (["metrics"], true) => Answer::text(self.pages.metrics.text().await?),
+            (["repair"], false) if asked.method == Method::POST => document(self.repair().await),
+            _ => return None,
+        })
+    }
+
+    async fn status(&self, scope: Scope) -> Result<Status, Failed> {
+        let mut known = self.ask(scope.clone()).await?;
+        if let Scope::Service(service) = &scope
+            && known.detail.is_none()
+            && known.servers.is_empty()
+        {
+            let words = format!(
+                "Service {service} is not known to this node: there is none of this name, or it \
+                 is headless, an ExternalName, or another proxy's; `proxyd why {service}` says more"
+            );
+            return Err((StatusCode::NOT_FOUND, words));
+        }
+        let wanted = match &scope {
+            Scope::Everything => Wanted::Busy,
+            Scope::Service(_) => {
+                Wanted::Only(known.servers.iter().map(|served| served.server.key).collect())
+            }
+        };
+        let mut before = self.before.lock().await;
+        let mut counts = self.count(wanted.clone()).await;
+        if let Ok(first) = &counts
+            && !before.as_ref().is_some_and(|before| before.is_recent(first.read))
+        {
+            *before = Some(first.before());
+            sleep(INTERVAL).await;
+            counts = self.count(wanted).await;
+            known = self.ask(scope.clone()).await?;
+        }
+        let counted =
+            Counted { counts: counts.as_ref().map_err(String::as_str), before: before.as_ref() };
+        let status = compose::status(&known, &counted, &scope, &self.process, Now::read());
+        if let Ok(counts) = &counts {
+            *before = Some(counts.before());
+            self.forget_later();
+        }
+        Ok(status)
+    }
+
+    /// What is asked of the kernel, as `proxyd resolve` shows it.
+    async fn desired(&self) -> Result<Resolved, Failed> {
+        let known = self.ask(Scope::Everything).await?;
+        let problems: Vec<_> = known.problems.iter().collect();
+        Ok(Resolved::new(&known.node, &difference::desired(&known), &problems))
+    }
+
+    /// Reads what the kernel counts.
+    async fn count(&self, wanted: Wanted) -> Result<Counts, String> {
+        let kernel = Arc::clone(&self.kernel);
+        let read = spawn_blocking(move || -> anyhow::Result<Counts> {
+            let mut place = kernel.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kernel = place.take().map_or_else(Counters::open, Ok)?;
+            let counts = Counts::read(&mut kernel, &wanted)?;
+            *place = Some(kernel);
+            Ok(counts)
+        });
+        match read.await {
+            Ok(counts) => counts.map_err(|error| format!("{error:#}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Numbers of many frontends are not held on to when nobody looks.
+    fn forget_later(&self) {
+        let before = Arc::clone(&self.before);
+        tokio::spawn(async move {
+            sleep(FORGET).await;
+            let mut before = before.lock().await;
+            before.take_if(|before| !before.is_recent(Instant::now()));
+        });
+    }
+
+    /// What the driver knows, as soon as it says so.
+    pub(super) async fn ask(&self, scope: Scope) -> Result<Known, Failed> {
+        let mut driver = self.driver.lock().await;
+        driver.late().await?;
+        let (sender, mut answer) = channel();
+        driver.tell(Inquiry::Know(scope, sender))?;
+        let patience = driver.patience;
+        match timeout(patience, &mut answer).await {
+            Ok(known) => known.map_err(|_| stopping()),
+            Err(_) => {
+                let since = Instant::now() - patience;
+                driver.outstanding = Some((answer, since));
+                Err(busy(since))
+            }
+        }
+    }
+
+    async fn repair(&self) -> Result<Repaired, Failed> {
+        let (sender, answer) = channel();
+        {
+            let mut driver: MutexGuard<'_, Driver> = self.driver.lock().await;
+            driver.late().await?;
+            driver.tell(Inquiry::Repair(sender))?;
+        }
+        match timeout(REPAIR, answer).await {
+            Ok(repaired) => repaired.map_err(|_| stopping()),
+            Err(_) => Err(busy(Instant::now() - REPAIR)),
+        }
+    }
+}
+
+impl Driver {
+    /// Waits a moment for an answer that is outstanding: nothing more is asked before it comes.
+    async fn late(&mut self) -> Result<(), Failed> {
+        let Some((answer, since)) = &mut self.outstanding else { return Ok(()) };
+        let since = *since;
+        timeout(self.patience, answer).await.map_err(|_| busy(since))?.map_err(|_| stopping())?;
+        self.outstanding = None;
+        Ok(())
+    }
+
+    fn tell(&self, inquiry: Inquiry) -> Result<(), Failed> {
+        self.inputs.send(Input::Asked(inquiry)).map_err(|_| stopping())
+    }
+}
+
+fn stopping() -> Failed {
+    (StatusCode::SERVICE_UNAVAILABLE, "the daemon is about to stop".to_owned())
+}
+
+fn busy(since: Instant) -> Failed {
+    let seconds = since.elapsed().as_secs();
+    let words = format!(
+        "the daemon has been busy with the kernel for {seconds} s and does not answer; `proxyd \
+         diff` with --manifests or --config works without it"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, words)
+}
+
+fn document(answer: Result<impl Serialize, Failed>) -> Answer {
+    let (status, body) = match answer {
+        Ok(document) => (StatusCode::OK, serde_json::to_string(&document)),
+        Err((status, error)) => (status, serde_json::to_string(&Refused { error })),
+    };
+    Answer::json(status, body.expect("all keys are texts"))
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

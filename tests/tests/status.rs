@@ -1,0 +1,130 @@
+//! What a running daemon tells those who look at its node.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::lab::{
+    Application, Client, Cluster, Daemon, Endpoint, Manifests, Namespace, Server, proxyd, socket,
+    wait_until,
+};
+
+/// The kernel sums its counts up every two seconds.
+const SOON: Duration = Duration::from_secs(20);
+
+fn run(namespace: &Namespace, arguments: &[&str]) -> Output {
+    Command::new("ip")
+        .args(["netns", "exec", namespace.name()])
+        .arg(proxyd())
+        .args(arguments)
+        .arg("--socket")
+        .arg(socket(namespace))
+        .output()
+        .expect("ip runs")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn document(namespace: &Namespace, arguments: &[&str]) -> Value {
+    let arguments = [&["status", "-o", "json"], arguments].concat();
+    let output = run(namespace, &arguments);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// The frontend at an address.
+fn frontend<'a>(document: &'a Value, address: &str) -> &'a Value {
+    let frontends = document["frontends"].as_array().expect("a list");
+    let found = frontends.iter().find(|it| it["address"] == address && it["protocol"] == "TCP");
+    found.unwrap_or_else(|| panic!("{address} is in {document:#}"))
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn a_service_is_shown_with_its_servers_and_the_connections_they_have() {
+    let cluster = Cluster::new(1);
+    let node = cluster.node(1);
+    let (server, client) = (node.pod("server", 10), node.pod("client", 20));
+    let _server = Server::start(&server.namespace, &server.name, 8080);
+    let manifests = Manifests::of_nodes();
+    let web = Application::web();
+    let ready = Endpoint::from(&server);
+    manifests.write("web.yaml", &web.objects(&[ready, Endpoint::new(1, 11).terminating()]));
+    let _daemon = Daemon::start(node, manifests.path());
+    let target = web.targets().next().unwrap();
+    let address = target.to_string();
+    let open = Client::in_namespace(&client.namespace).connect(target).unwrap();
+    wait_until("the connection is counted", SOON, || {
+        let document = document(&node.namespace, &[]);
+        let traffic = &frontend(&document, &address)["traffic"];
+        (&traffic["active"], &traffic["total"]) == (&Value::from(1), &Value::from(1))
+    });
+
+    let all = document(&node.namespace, &[]);
+    assert_eq!((&all["state"], &all["node"]), (&"inStep".into(), &"node-1".into()), "{all:#}");
+    let web = frontend(&all, &address);
+    assert_eq!((&web["service"], &web["kind"]), (&"default/web".into(), &"ClusterIP".into()));
+    assert_eq!(web["servers"]["ready"], 1, "{web:#}");
+    assert_eq!(web["servers"]["unused"], 1, "{web:#}");
+    let one = document(&node.namespace, &["default/web"]);
+    let destinations = &frontend(&one, &address)["destinations"];
+    assert_eq!(destinations[0]["address"], "10.244.1.10:8080", "{one:#}");
+    assert_eq!((&destinations[0]["active"], &destinations[0]["weight"]), (&1.into(), &1.into()));
+    let endpoints = one["endpoints"].as_array().expect("a list");
+    let reason = endpoints.iter().find_map(|it| it["unused"].as_str()).expect("one is not used");
+    assert!(reason.contains("terminates"), "{reason}");
+
+    let table = text(&run(&node.namespace, &["status"]));
+    let line = table.lines().find(|line| line.contains(&format!("TCP {address}"))).expect("a row");
+    let cells: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(cells[5..10], ["Cluster", "1", "0", "1", "1"], "{table}");
+    assert!(table.contains("In step: last change"), "{table}");
+    let detail = text(&run(&node.namespace, &["status", "default/web"]));
+    assert!(detail.contains("Endpoints that are not used"), "{detail}");
+    keep(&format!("$ proxyd status\n{table}\n$ proxyd status default/web\n{detail}"), "status.txt");
+    drop(open);
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn what_somebody_changed_is_shown_and_mended() {
+    let cluster = Cluster::new(1);
+    let node = cluster.node(1);
+    let manifests = Manifests::two_tier();
+    let _daemon = Daemon::start(node, manifests.path());
+    let diff = |arguments: &[&str]| {
+        let output = run(&node.namespace, &[&["diff"], arguments].concat());
+        (text(&output), output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (lines, status, words) = diff(&[]);
+    assert_eq!((&*lines, status), ("", Some(0)), "{words}");
+
+    let server = ["-d", "-t", "10.96.0.100:3000", "-r", "10.244.2.10:8080"];
+    let _ = node.namespace.exec("ipvsadm", &server);
+    let expected = "+ server TCP 10.96.0.100:3000 -> 10.244.2.10:8080 weight 1\n";
+    let (lines, status, words) = diff(&[]);
+    assert_eq!((&*lines, status), (expected, Some(2)), "{words}");
+    let held = node.namespace.exec("ipvsadm", &["-Sn"]);
+    assert!(!held.contains("-t 10.96.0.100:3000 -r"), "a look mends nothing: {held}");
+
+    let (lines, status, words) = diff(&["--repair"]);
+    assert_eq!((&*lines, status), (expected, Some(0)), "{words}");
+    assert!(words.contains("1 objects were mended"), "{words}");
+    let held = node.namespace.exec("ipvsadm", &["-Sn"]);
+    assert!(held.contains("-a -t 10.96.0.100:3000 -r 10.244.2.10:8080 -m -w 1"), "{held}");
+    // Without a daemon's word, from the same manifests.
+    let path = manifests.path().to_str().unwrap();
+    let node_arguments =
+        ["--manifests", path, "--node-name", "node-1", "--detect-local-mode=NodeCIDR"];
+    let (lines, status, words) = diff(&node_arguments);
+    assert_eq!((&*lines, status), ("", Some(0)), "{words}");
+}
+
+/// Puts the text where whoever runs the test can look at it.
+fn keep(text: &str, name: &str) {
+    if let Some(results) = std::env::var_os("GUEST_RESULTS") {
+        std::fs::write(Path::new(&results).join(name), text).expect("results can be written");
+    }
+}
