@@ -122,6 +122,92 @@ fn what_somebody_changed_is_shown_and_mended() {
     assert_eq!((&*lines, status), ("", Some(0)), "{words}");
 }
 
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn a_bundle_has_what_it_takes_to_look_into_the_node_and_no_secrets() {
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub2RlLTEifQ.c2lnbmF0dXJlLW9mLWl0";
+    let cluster = Cluster::new(1);
+    let node = cluster.node(1);
+    let manifests = Manifests::two_tier();
+    // Somebody put a token where it does not belong; it is in the log, and in a problem.
+    let service = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: odd, namespace: default}}\nspec:\n  \
+         clusterIP: 10.96.0.77\n  externalIPs: [{TOKEN}]\n  ports: [{{port: 80}}]\n"
+    );
+    manifests.write("odd.yaml", &service);
+    let daemon = Daemon::start(node, manifests.path());
+    assert!(daemon.log().contains(TOKEN), "{}", daemon.log());
+    let server = ["-d", "-t", "10.96.0.100:3000", "-r", "10.244.2.10:8080"];
+    let _ = node.namespace.exec("ipvsadm", &server);
+
+    let path = std::env::temp_dir().join(format!("bundle-{}.tar.gz", std::process::id()));
+    let file = path.to_str().unwrap();
+    let output = run(&node.namespace, &["bundle", file]);
+    assert!(output.status.success(), "{output:?}");
+    let tar = |arguments: &[&str]| {
+        let output = Command::new("tar").args(arguments).output().expect("tar runs");
+        text(&output)
+    };
+    let names = tar(&["-tzf", file]);
+    for name in [
+        "bundle.json",
+        "daemon/config.json",
+        "daemon/desired.json",
+        "daemon/diff.json",
+        "daemon/log.txt",
+        "daemon/metrics.txt",
+        "daemon/services/default/odd.json",
+        "daemon/status.json",
+        "kernel/facts.json",
+        "kernel/network.txt",
+        "kernel/rules-IPv4.txt",
+        "kernel/rules-IPv6.txt",
+        "kernel/sets.txt",
+        "kernel/virtual-servers.txt",
+    ] {
+        assert!(names.lines().any(|it| it == name), "{name} is in {names}");
+    }
+    let all = tar(&["-xzOf", file]);
+    for part in [
+        "TCP 10.96.0.100:3000 rr",
+        "add KUBE-CLUSTER-IP 10.96.0.100,tcp:3000",
+        "-A KUBE-SERVICES",
+        "local 10.96.0.100 dev",
+        "net.ipv4.vs.conntrack",
+        "synced everything",
+        "proxyd_build_info",
+        "\"drainLimit\": \"15m0s\"",
+    ] {
+        assert!(all.contains(part), "{part} is in {all}");
+    }
+    assert!(all.contains("[left out]") && !all.contains(TOKEN), "{all}");
+
+    // It is read without the daemon, and without its node.
+    drop(daemon);
+    let offline = |arguments: &[&str]| {
+        let output = Command::new(proxyd()).args(arguments).args(["--bundle", file]).output();
+        output.expect("it runs")
+    };
+    let output = offline(&["diff"]);
+    let expected = "+ server TCP 10.96.0.100:3000 -> 10.244.2.10:8080 weight 1\n";
+    assert_eq!((&*text(&output), output.status.code()), (expected, Some(2)));
+    let output = offline(&["status"]);
+    assert!(text(&output).contains("default/odd"), "{output:?}");
+    let output = offline(&["status", "default/odd"]);
+    assert!(text(&output).contains("externalIPs"), "{output:?}");
+    let _ = std::fs::remove_file(&path);
+
+    let output = run(&node.namespace, &["status"]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("the one that did is gone"), "{words}");
+    assert_eq!(output.status.code(), Some(1));
+    let alone = run(&node.namespace, &["bundle", file]);
+    let words = String::from_utf8_lossy(&alone.stderr).into_owned();
+    assert!(words.contains("daemon/status.json is left out"), "{words}");
+    assert!(Path::new(file).exists());
+    let _ = std::fs::remove_file(&path);
+}
+
 /// Puts the text where whoever runs the test can look at it.
 fn keep(text: &str, name: &str) {
     if let Some(results) = std::env::var_os("GUEST_RESULTS") {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{cleanup, config, diff, explain, manual, plan, resolve, run, status, why};
+use crate::{bundle, cleanup, config, diff, explain, manual, plan, resolve, run, status, why};
 
 /// Forwards Kubernetes Service traffic on one Linux node, with the kernel's IPVS load balancer.
 ///
@@ -25,6 +25,7 @@ enum Command {
     Status(status::StatusArgs),
     Plan(plan::PlanArgs),
     Diff(diff::DiffArgs),
+    Bundle(bundle::BundleArgs),
     Explain(explain::ExplainArgs),
     Why(why::WhyArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -43,6 +44,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Resolve(args) => resolve::run(&args)?,
         Command::Cleanup(args) => cleanup::run(&args)?,
         Command::Status(args) => status::run(&args)?,
+        Command::Bundle(args) => bundle::run(&args)?,
         Command::Plan(args) => return plan::run(&args),
         Command::Diff(args) => return diff::run(&args),
         Command::Explain(args) => return explain::run(&args),

@@ -1,12 +1,13 @@
 //! `proxyd diff`: what should be in the kernel against what is.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::bundle::Bundle;
 use crate::config::DEFAULT_SOCKET;
 use crate::node_args::NodeArgs;
 use crate::plan::{self, CHANGES};
@@ -28,11 +29,17 @@ pub(crate) struct DiffArgs {
     /// Make the daemon compare and mend everything now, wait for it, and show what is left
     #[arg(long)]
     repair: bool,
+    /// Show what differed when `proxyd bundle` wrote this file
+    #[arg(long, value_name = "FILE", conflicts_with = "repair")]
+    bundle: Option<PathBuf>,
     #[command(flatten)]
     node: NodeArgs,
 }
 
 pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.bundle {
+        return show(&Bundle::open(file)?.get("/v1/diff")?);
+    }
     if args.node.flags.names_a_source() {
         if args.repair {
             bail!(

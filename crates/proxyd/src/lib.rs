@@ -2,6 +2,7 @@
 //! ask for. A library so that tests and examples can drive its parts; `main.rs` is a few lines.
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod cleanup;
 pub mod cli;
 mod cluster;

@@ -90,7 +90,7 @@ fn unreachable(socket: &Path, error: &io::Error) -> anyhow::Error {
         }
         io::ErrorKind::ConnectionRefused => {
             "the one that did is gone. Start it again; `proxyd diff` with --manifests or --config \
-             works without it"
+             works without it, and so does `proxyd bundle`"
         }
         io::ErrorKind::PermissionDenied => "only root may ask. Run this as root",
         _ => return anyhow::anyhow!("no proxyd answers at {socket}: {error}"),

@@ -14,6 +14,7 @@ use super::column::Column;
 use super::detail::detail;
 use super::document::Status;
 use super::table::{Style, table};
+use crate::bundle::Bundle;
 use crate::config::DEFAULT_SOCKET;
 
 /// Show what the daemon of this node serves, with its connections, and what is wrong.
@@ -51,6 +52,9 @@ pub(crate) struct StatusArgs {
     /// Where the daemon answers, as its --socket says
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     socket: PathBuf,
+    /// Show what was when `proxyd bundle` wrote this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "watch"])]
+    bundle: Option<PathBuf>,
 }
 
 /// How to print.
@@ -78,7 +82,10 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
     if args.watch {
         return watch(args, &client);
     }
-    let status: Status = client.get(&args.path())?;
+    let status: Status = match &args.bundle {
+        Some(file) => Bundle::open(file)?.get(&args.path())?,
+        None => client.get(&args.path())?,
+    };
     let text = match args.output {
         Output::Json => serde_json::to_string_pretty(&status)? + "\n",
         _ => args.text(&status, None),

@@ -6,7 +6,7 @@
 //! server     counts      what the kernel counts, read beside the driver
 //!            compose     both into a document                                     pure
 //!            difference  what is asked for against what is there
-//! command    client      over the socket
+//! command    client      over the socket, or from the files of a bundle
 //!            table       the document for people                                  pure
 //! ```
 
@@ -26,6 +26,6 @@ mod table;
 pub(crate) use chronicle::Chronicle;
 pub(crate) use client::Client;
 pub(crate) use command::{StatusArgs, run};
-pub(crate) use document::{Difference, Repaired};
+pub(crate) use document::{Difference, Repaired, Status};
 pub(crate) use inquiry::{Failing, Inquiry};
 pub(crate) use server::{Pages, start};

@@ -261,7 +261,7 @@ fn busy(since: Instant) -> Failed {
     let seconds = since.elapsed().as_secs();
     let words = format!(
         "the daemon has been busy with the kernel for {seconds} s and does not answer; `proxyd \
-         diff` with --manifests or --config works without it"
+         diff` with --manifests or --config and `proxyd bundle` work without it"
     );
     (StatusCode::SERVICE_UNAVAILABLE, words)
 }
