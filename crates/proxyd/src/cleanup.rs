@@ -5,6 +5,8 @@ use clap::Args;
 use ipvs_backend::{IpvsBackend, IpvsConfig};
 use proxy_core::Backend;
 
+use crate::output::print;
+
 /// Remove everything that proxyd, or kube-proxy's IPVS mode, put into this node's kernel.
 ///
 /// That is: the IPVS services of Services, the ipsets named KUBE-..., local routes with protocol
@@ -17,14 +19,11 @@ use proxy_core::Backend;
 #[command(after_help = "Example:\n  systemctl stop proxyd && proxyd cleanup")]
 pub(crate) struct CleanupArgs {}
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 pub(crate) fn run(_: &CleanupArgs) -> anyhow::Result<()> {
     let mut backend = IpvsBackend::open(IpvsConfig::default())?;
     let report = backend.cleanup().context("clean up")?;
-    println!("removed {} objects", report.changes);
-    for failure in &report.failed {
-        println!("left: {failure}");
-    }
+    let left = report.failed.iter().map(|failure| format!("left: {failure}\n"));
+    print(&format!("removed {} objects\n{}", report.changes, left.collect::<String>()))?;
     if !report.failed.is_empty() {
         bail!("{} objects could not be removed; see above", report.failed.len());
     }

@@ -1,15 +1,15 @@
 //! `proxyd diff`: what should be in the kernel against what is.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 
 use crate::bundle::Bundle;
 use crate::config::DEFAULT_SOCKET;
 use crate::node_args::NodeArgs;
+use crate::output;
 use crate::plan::{self, CHANGES};
 use crate::status::{Client, Difference, Repaired};
 
@@ -77,9 +77,5 @@ fn show(difference: &Difference) -> anyhow::Result<ExitCode> {
 
 fn print(difference: &Difference) -> anyhow::Result<()> {
     let text: String = difference.lines.iter().map(|line| format!("{line}\n")).collect();
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough: `proxyd diff | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("write to standard output"),
-    }
+    output::print(&text)
 }

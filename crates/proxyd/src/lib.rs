@@ -21,6 +21,7 @@ mod network;
 mod node_args;
 mod node_facts;
 mod notice;
+mod output;
 mod plan;
 mod reload;
 mod resolve;

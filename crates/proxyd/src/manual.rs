@@ -1,11 +1,12 @@
 //! `proxyd completions` and `proxyd man`: what the command line is, for shells and for readers.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use clap_complete::Shell;
+
+use crate::output::print;
 
 /// Print a script that lets a shell complete proxyd's commands and flags
 #[derive(Debug, Args)]
@@ -27,14 +28,14 @@ pub(crate) struct ManArgs {
 /// Prints the script for a shell, for the program `command`.
 ///
 /// # Errors
-/// Nobody reads it to the end.
+/// It cannot be written.
 pub(crate) fn print_completions(
     args: &CompletionsArgs,
     mut command: clap::Command,
 ) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "proxyd", &mut script);
-    io::stdout().write_all(&script).context("print the script")
+    print(&String::from_utf8(script).context("print the script")?)
 }
 
 /// Writes the manual pages of the program `command`.

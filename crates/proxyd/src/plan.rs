@@ -10,6 +10,7 @@ use ipvs_backend::netlink::Traffic;
 use proxy_core::{DesiredState, Event, Model};
 
 use crate::node_args::NodeArgs;
+use crate::output::print;
 
 /// Show what `run` would change in this node's kernel now, and change nothing.
 ///
@@ -29,10 +30,9 @@ pub(crate) struct PlanArgs {
 /// Something would be changed.
 pub(crate) const CHANGES: u8 = 2;
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let lines = lines(&args.node)?;
-    lines.iter().for_each(|line| println!("{line}"));
+    print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     eprintln!("proxyd: {} objects would be changed; nothing was", lines.len());
     Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }

@@ -1,15 +1,15 @@
 //! `proxyd resolve`: what one node would serve, from manifests alone. No kernel, no privileges.
 
-use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use proxy_core::{DesiredState, Event, Family, Model};
 
 use crate::config::ExternalIps;
 use crate::manifest::Reader;
+use crate::output::print;
 use crate::source::{Parser, Problem, Severity};
 
 mod document;
@@ -82,11 +82,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         Output::Table => table::table(&document),
         Output::Json => serde_json::to_string_pretty(&document)? + "\n",
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough: `proxyd resolve .. | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("write to standard output"),
-    }
+    print(&text)
 }
 
 /// What the node would serve.

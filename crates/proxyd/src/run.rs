@@ -28,6 +28,7 @@ use crate::metrics::{Limits, Metrics, Pages, Resource, Sources};
 use crate::network;
 use crate::node_args::{FirstLook, NodeArgs, Patience, Source};
 use crate::notice::{Notices, Reason};
+use crate::output::print;
 use crate::reload::{self, Live};
 use crate::source::{Changes, Severity};
 use crate::status;
@@ -88,10 +89,8 @@ struct Reload {
     verbosity: Verbosity,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 fn say_version() -> anyhow::Result<()> {
-    println!("proxyd {}", env!("CARGO_PKG_VERSION"));
-    Ok(())
+    print(&format!("proxyd {}\n", env!("CARGO_PKG_VERSION")))
 }
 
 /// Does what needs more privileges than serving does.

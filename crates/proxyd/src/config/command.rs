@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::print::Comments;
 use super::{Configuration, KubeProxyFlags, load};
+use crate::output;
 
 /// Show what kube-proxy's configuration and flags come to; change nothing.
 ///
@@ -55,22 +56,20 @@ enum Format {
 
 pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     match &command.verb {
-        Verb::Check(args) => Ok(check(&load(&args.flags))),
+        Verb::Check(args) => check(&load(&args.flags)),
         Verb::Print(args) => print(args),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
-fn check(configuration: &Configuration) -> ExitCode {
+fn check(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     let problems = configuration.problems();
-    problems.iter().for_each(|problem| println!("{problem}"));
     let errors = configuration.errors();
     let warnings = problems.len() - errors;
-    println!("{}, {}", count(errors, "error"), count(warnings, "warning"));
-    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let list: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    output::print(&format!("{list}{}, {}\n", count(errors, "error"), count(warnings, "warning")))?;
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 fn print(args: &PrintArgs) -> anyhow::Result<ExitCode> {
     let configuration = load(&args.flags);
     configuration.problems().iter().for_each(|problem| eprintln!("proxyd: {problem}"));
@@ -80,8 +79,8 @@ fn print(args: &PrintArgs) -> anyhow::Result<ExitCode> {
     }
     match (args.flags.write_config_to(), args.output) {
         (Some(path), _) => write(&configuration, path)?,
-        (None, Format::Yaml) => print!("{}", configuration.yaml(Comments::Origins)),
-        (None, Format::Json) => print!("{}", configuration.json()),
+        (None, Format::Yaml) => output::print(&configuration.yaml(Comments::Origins))?,
+        (None, Format::Json) => output::print(&configuration.json())?,
     }
     Ok(ExitCode::SUCCESS)
 }

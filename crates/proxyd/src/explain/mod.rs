@@ -1,12 +1,11 @@
 //! `proxyd explain`: what becomes of a packet on this node, and because of what. Changes nothing.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ipvs_backend::IpvsConfig;
 use ipvs_backend::explain::{DataPlane, Packet, read};
 use ipvs_backend::kernel::{Kernel, Netlink};
@@ -15,6 +14,7 @@ use ipvs_backend::rules::{restore_input, static_rules};
 use proxy_core::{DesiredState, Event, Family, Model};
 
 use crate::node_args::{FirstLook, NodeArgs};
+use crate::output::{Output, print};
 use crate::source::Severity;
 
 mod cast;
@@ -75,15 +75,6 @@ pub(crate) struct ExplainArgs {
     output: Output,
 }
 
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// Lines for people
-    Text,
-    /// One document for programs; fields are only ever added
-    Json,
-}
-
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let questions = questions(&args.pairs)?;
     let FirstLook { node_name, node, mut facts, mut config, model, source } = args.node.look()?;
@@ -114,11 +105,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         Output::Text => text::text(&document),
         Output::Json => serde_json::to_string_pretty(&document)? + "\n",
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough: `proxyd explain .. | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("write to standard output")?,
-    }
+    print(&text)?;
     Ok(ExitCode::from(document.status()))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use rustix::termios::tcgetwinsize;
 
@@ -16,6 +16,7 @@ use super::document::Status;
 use super::table::{Style, table};
 use crate::bundle::Bundle;
 use crate::config::DEFAULT_SOCKET;
+use crate::output::print;
 
 /// Show what the daemon of this node serves, with its connections, and what is wrong.
 ///
@@ -90,11 +91,7 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
         Output::Json => serde_json::to_string_pretty(&status)? + "\n",
         _ => args.text(&status, None),
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough: `proxyd status | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("write to standard output"),
-    }
+    print(&text)
 }
 
 /// Shows it in place until somebody ends it. When the daemon does not answer, what it said last

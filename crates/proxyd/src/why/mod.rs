@@ -1,14 +1,13 @@
 //! `proxyd why`: why a Service has the servers that it has on this node, and not others.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use proxy_core::{Conflict, DesiredState, Event, Model, ObjectRef, ServiceKey, SliceKey};
 
 use crate::node_args::NodeArgs;
+use crate::output::{Output, print};
 use crate::source::{Changes, Problem, Severity};
 
 mod document;
@@ -44,15 +43,6 @@ pub(crate) struct WhyArgs {
     output: Output,
 }
 
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// Lines for people
-    Text,
-    /// One document for programs; fields are only ever added
-    Json,
-}
-
 fn service_key(text: &str) -> Result<ServiceKey, String> {
     match text.split_once('/') {
         Some((namespace, name)) if ![namespace, name].contains(&"") && !name.contains('/') => {
@@ -71,11 +61,7 @@ pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
         Output::Text => text::text(&document),
         Output::Json => serde_json::to_string_pretty(&document)? + "\n",
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough: `proxyd why .. | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("write to standard output")?,
-    }
+    print(&text)?;
     Ok(ExitCode::from(document.status()))
 }
 
