@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests::lab::{
-    Application, Client, Cluster, Daemon, Endpoint, Manifests, Namespace, Server, proxyd, socket,
-    wait_until,
+    Application, Client, Cluster, Daemon, Endpoint, Manifests, Namespace, Node, Server, proxyd,
+    socket, wait_until,
 };
 
 /// The kernel sums its counts up every two seconds.
@@ -32,6 +32,14 @@ fn document(namespace: &Namespace, arguments: &[&str]) -> Value {
     let arguments = [&["status", "-o", "json"], arguments].concat();
     let output = run(namespace, &arguments);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// Starts a daemon that mends nothing by itself as long as a test takes.
+fn start_unhurried(node: &Node, manifests: &Manifests) -> Daemon {
+    let arguments = ["--ipvs-sync-period=1h"];
+    let daemon = Daemon::spawn(&node.namespace, &node.name, manifests.path(), &arguments);
+    daemon.wait_for_log("synced everything");
+    daemon
 }
 
 /// The frontend at an address.
@@ -93,7 +101,7 @@ fn what_somebody_changed_is_shown_and_mended() {
     let cluster = Cluster::new(1);
     let node = cluster.node(1);
     let manifests = Manifests::two_tier();
-    let _daemon = Daemon::start(node, manifests.path());
+    let _daemon = start_unhurried(node, &manifests);
     let diff = |arguments: &[&str]| {
         let output = run(&node.namespace, &[&["diff"], arguments].concat());
         (text(&output), output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -135,7 +143,7 @@ fn a_bundle_has_what_it_takes_to_look_into_the_node_and_no_secrets() {
          clusterIP: 10.96.0.77\n  externalIPs: [{TOKEN}]\n  ports: [{{port: 80}}]\n"
     );
     manifests.write("odd.yaml", &service);
-    let daemon = Daemon::start(node, manifests.path());
+    let daemon = start_unhurried(node, &manifests);
     assert!(daemon.log().contains(TOKEN), "{}", daemon.log());
     let server = ["-d", "-t", "10.96.0.100:3000", "-r", "10.244.2.10:8080"];
     let _ = node.namespace.exec("ipvsadm", &server);

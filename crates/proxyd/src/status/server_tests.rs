@@ -170,6 +170,7 @@ fn other_pages_are_told_too() {
 fn a_repair_is_waited_for() {
     let scene = scene();
     scene.serve_web();
+    scene.in_step();
     let repaired: Repaired = scene.client.post("/v1/repair").unwrap();
     assert_eq!(repaired, Repaired::default());
 }
