@@ -67,8 +67,12 @@ impl Stage {
             Self { daemons: Vec::new(), pods: BTreeMap::new(), manifests, cluster, screen };
         stage.start(FRONTEND);
         stage.start(BACKEND_2);
-        stage.daemons = stage.cluster.nodes.iter().map(|node| stage.daemon(node, &[])).collect();
-        stage.daemons.iter().for_each(|daemon| daemon.wait_for_log("synced everything"));
+        // One after the other: on a slow machine three at a time keep each other from being ready.
+        for node in &stage.cluster.nodes {
+            let daemon = stage.daemon(node, &[]);
+            daemon.wait_for_log("synced everything");
+            stage.daemons.push(daemon);
+        }
         stage
     }
 
