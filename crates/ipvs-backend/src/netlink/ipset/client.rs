@@ -84,6 +84,38 @@ impl Ipset {
         }
     }
 
+    /// The messages of requests, for [`Self::send`]: each batch is sent when the one before it was
+    /// answered.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked which form of a set it speaks.
+    pub fn encode(&mut self, requests: &[Request]) -> io::Result<Vec<Batch>> {
+        for request in requests {
+            if let Request::Create(spec) = request {
+                let _ = self.revision(spec.kind, spec.skbinfo)?;
+            }
+        }
+        let mut queue = Queue::new(requests, |_| true);
+        let rounds = std::iter::from_fn(|| Some(queue.next_round()).filter(|it| !it.is_empty()));
+        Ok(rounds
+            .map(|round| {
+                let mut batch = Batch::new();
+                round.iter().for_each(|packet| self.push(&mut batch, requests, packet));
+                batch
+            })
+            .collect())
+    }
+
+    /// Sends messages in order; one answer each, also where a message has several entries.
+    ///
+    /// # Errors
+    /// The socket failed or answers were lost: nothing is known about single requests.
+    pub fn send(&mut self, messages: &mut Batch) -> io::Result<Vec<Result<(), SetError>>> {
+        let answers = self.connection.run(messages)?;
+        let error = |refusal: Refusal| SetError::from_code(refusal.code);
+        Ok(answers.into_iter().map(|answer| answer.map_err(error)).collect())
+    }
+
     fn push(&self, batch: &mut Batch, requests: &[Request], packet: &Packet) {
         let members: Vec<(EntryKind, SetName, Member)> =
             packet.requests.iter().filter_map(|&index| pack::entry(&requests[index])).collect();

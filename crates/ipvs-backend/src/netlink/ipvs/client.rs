@@ -118,11 +118,25 @@ impl Ipvs {
     /// # Errors
     /// The socket failed or answers were lost: nothing is known about single requests.
     pub fn run(&mut self, requests: &[Request]) -> io::Result<Vec<Result<(), Errno>>> {
+        self.send(&mut self.encode(requests))
+    }
+
+    /// The messages of requests, for [`Self::send`].
+    #[must_use]
+    pub fn encode(&self, requests: &[Request]) -> Batch {
         let mut batch = Batch::new();
         for request in requests {
             batch.push(self.family, 0, |bytes| codec::emit_request(bytes, request));
         }
-        let answers = self.connection.run(&mut batch)?;
+        batch
+    }
+
+    /// Sends messages as [`Self::run`] does.
+    ///
+    /// # Errors
+    /// The socket failed or answers were lost: nothing is known about single requests.
+    pub fn send(&mut self, messages: &mut Batch) -> io::Result<Vec<Result<(), Errno>>> {
+        let answers = self.connection.run(messages)?;
         Ok(answers.into_iter().map(|answer| answer.map_err(errno)).collect())
     }
 

@@ -112,15 +112,28 @@ impl Route {
     /// # Errors
     /// The socket failed or answers were lost: nothing is known about single requests.
     pub fn run(&mut self, requests: &[Request]) -> io::Result<Vec<Result<(), Errno>>> {
+        let mut answers = self.send(&mut Self::encode(requests))?;
+        self.delete_replaced(requests, &mut answers)?;
+        Ok(answers)
+    }
+
+    /// The messages of requests, for [`Self::send`]; of a [`Request::Replace`] the one that adds.
+    #[must_use]
+    pub fn encode(requests: &[Request]) -> Batch {
         let mut batch = Batch::new();
         for request in requests {
             push(&mut batch, request);
         }
-        let outcomes = self.connection.run(&mut batch)?;
-        let mut answers: Vec<_> =
-            outcomes.into_iter().map(|outcome| outcome.map_err(errno)).collect();
-        self.delete_replaced(requests, &mut answers)?;
-        Ok(answers)
+        batch
+    }
+
+    /// Sends messages in order, going on after one that is refused; one answer each.
+    ///
+    /// # Errors
+    /// The socket failed or answers were lost: nothing is known about single requests.
+    pub fn send(&mut self, messages: &mut Batch) -> io::Result<Vec<Result<(), Errno>>> {
+        let outcomes = self.connection.run(messages)?;
+        Ok(outcomes.into_iter().map(|outcome| outcome.map_err(errno)).collect())
     }
 
     /// Second half of replacing IPv4 routes: the new one is ahead, so the old one can go. It is
