@@ -111,10 +111,11 @@ fn counts_follow_what_was_carried_out() {
     scene.after(30);
     scene.step();
     assert_eq!(scene.counts(), [0]);
-    let known = scene.published.borrow().checks.clone();
+    let known = scene.published.borrow_and_update().checks.clone();
     scene.after(30);
     scene.step();
     assert!(Arc::ptr_eq(&known, &scene.published.borrow().checks), "nothing changed");
+    assert!(!scene.published.has_changed().unwrap(), "whoever follows checks sleeps on");
 }
 
 #[test]
