@@ -202,6 +202,7 @@ async fn follow(
         }
         if tracker.is_complete() && !was_complete {
             was_complete = true;
+            info!("everything is listed");
             news.push(Input::Complete);
         }
         if news.into_iter().any(|input| inputs.send(input).is_err()) {
