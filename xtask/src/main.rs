@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod demo;
 mod guest;
 mod packages;
@@ -20,6 +21,7 @@ mod workspace;
 Examples:
   cargo xtask demo                       watch a small cluster at work
   cargo xtask test                       everything that must hold before a change is merged
+  cargo xtask bench --only cold          what a start costs, beside what the kernel needs
   cargo xtask guest -- ipvsadm -Ln       a command on a kernel that has IPVS
   cargo xtask help guest")]
 struct Cli {
@@ -29,6 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Args),
     Demo(demo::Args),
     Guest(guest::command::Args),
     Test(test::Args),
@@ -36,6 +39,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let finished = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Guest(args) => guest::command::run(args),
         Command::Test(args) => test::run(&args),

@@ -1,0 +1,160 @@
+//! One thing changes: from the API server's write to the kernel.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::cold::{Served, serve};
+use super::rolling::rolling;
+use crate::kernel::Kernel;
+use crate::percentiles::say_percentiles;
+use crate::reading::{say, say_time};
+use crate::size::Size;
+use crate::stage::{Audits, Stage};
+use crate::usage;
+use crate::workload::{Condition, Plain, endpoint, server, stranger};
+
+/// How many of each kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) changes: u32,
+}
+
+/// The longest that a change may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Between changes, so that each comes to a proxy at rest.
+const REST: Duration = Duration::from_millis(15);
+
+/// Measures changes of each kind.
+///
+/// # Errors
+/// When one does not come to the kernel.
+pub(crate) fn change(program: &Path, size: Size, Change { changes }: Change) -> anyhow::Result<()> {
+    let Served { stage, proxy } = serve(program, size, Audits::Rare)?;
+    let mut kernel = Kernel::of(&stage.node)?;
+    // What the first ones need for the first time is not what a change costs.
+    measure(&stage, &mut kernel, 0..5)?;
+    let (before, processes) = (proxy.usage()?, usage::started());
+    let start = Instant::now();
+    let times = measure(&stage, &mut kernel, 5..5 + changes)?;
+    let took = start.elapsed();
+    let used = proxy.usage()?.since(before);
+    let processes = usage::started() - processes;
+    for (name, times) in NAMES.into_iter().zip(times) {
+        say_percentiles(name, times);
+    }
+    let count = changes * u32::try_from(NAMES.len()).context("a few kinds")?;
+    say_time("cpu user a change", used.user / count);
+    say_time("cpu system a change", used.system / count);
+    say_time("took", took);
+    say("child processes", u64::from(used.children_faults > 0), "");
+    say("processes on the machine", processes, "");
+    rolling(&stage, &mut kernel)
+}
+
+const NAMES: [&str; 5] = [
+    "endpoint added",
+    "endpoint terminating",
+    "endpoint removed",
+    "service added",
+    "service removed",
+];
+
+fn measure(
+    stage: &Stage,
+    kernel: &mut Kernel,
+    rounds: std::ops::Range<u32>,
+) -> anyhow::Result<[Vec<Duration>; 5]> {
+    let plain: Vec<_> = Plain::all(&stage.population).take(64).collect();
+    let mut times = [const { Vec::new() }; 5];
+    for (round, plain) in rounds.zip(plain.iter().cycle()) {
+        let id = plain.id();
+        for Step { slice, server, weight, kind } in steps(plain, round) {
+            let change = || {
+                let _ = stage.api.apply(&slice);
+            };
+            let took =
+                kernel.after(change, PATIENCE, |kernel| weight.is(kernel.weight(&id, server)));
+            let took = took.with_context(|| format!("{weight:?} of {server} does not come"))?;
+            if let Some(kind) = kind {
+                times[kind].push(took);
+            }
+            thread::sleep(REST);
+        }
+        let service = plain.another(round);
+        let id = service.id();
+        let _ = stage.api.apply(&service.slice);
+        thread::sleep(REST);
+        let change = || {
+            let _ = stage.api.apply(&service.service);
+        };
+        let took = kernel.after(change, PATIENCE, |kernel| !kernel.active(&id).is_empty());
+        times[3].push(took.context("a new Service does not come")?);
+        thread::sleep(REST);
+        let (namespace, name) = name(&service.service);
+        let change = || assert!(stage.api.delete("services", namespace, name), "it was there");
+        let is_gone = |kernel: &mut Kernel| matches!(kernel.ipvs.service(&id), Ok(None));
+        let took = kernel.after(change, PATIENCE, is_gone);
+        times[4].push(took.context("a Service that is gone stays")?);
+        stage.api.delete("endpointslices", namespace, name);
+        thread::sleep(REST);
+    }
+    Ok(times)
+}
+
+/// What the weight of a server is to become.
+#[derive(Clone, Copy, Debug)]
+enum Weight {
+    Positive,
+    /// No new connections; gone is as good.
+    Zero,
+}
+
+impl Weight {
+    fn is(self, weight: Option<u32>) -> bool {
+        match self {
+            Self::Positive => weight > Some(0),
+            Self::Zero => weight.unwrap_or(0) == 0,
+        }
+    }
+}
+
+/// A change of a slice, and where it shows.
+struct Step {
+    slice: Value,
+    server: SocketAddr,
+    weight: Weight,
+    /// Which of [`NAMES`] it is, if it counts.
+    kind: Option<usize>,
+}
+
+/// An endpoint comes and is about to go; another one comes in its place, and is gone without a word.
+fn steps(plain: &Plain, round: u32) -> [Step; 4] {
+    let [first, second] = [round, round + 500_000].map(|number| server(stranger(number)));
+    let with = |server: SocketAddr, condition| {
+        let mut slice = plain.slice.clone();
+        if let Some(endpoints) = slice["endpoints"].as_array_mut() {
+            endpoints.push(endpoint(server.ip(), condition));
+        }
+        slice
+    };
+    let step = |slice, server, weight, kind| Step { slice, server, weight, kind };
+    let (ready, terminating) = (Condition::Ready, Condition::Terminating);
+    [
+        step(with(first, ready), first, Weight::Positive, Some(0)),
+        step(with(first, terminating), first, Weight::Zero, Some(1)),
+        step(with(second, ready), second, Weight::Positive, None),
+        step(plain.slice.clone(), second, Weight::Zero, Some(2)),
+    ]
+}
+
+/// Namespace and name of an object.
+pub(crate) fn name(object: &Value) -> (&str, &str) {
+    let metadata = &object["metadata"];
+    let text = |field: &str| metadata[field].as_str().unwrap_or_default();
+    (text("namespace"), text("name"))
+}
