@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use proxy_core::{FrontendKind, Priority, Protocol, Vip, VirtualServer, VirtualServerKey};
+use proxy_core::{FrontendKind, Priority, Protocol, Vip, VirtualServer, VirtualServerKey, repack};
 
 use crate::marks::{MarkRange, Marks, Usage};
 use crate::netlink::ipset::Entry;
@@ -40,11 +40,25 @@ pub struct Touched {
     pub unmarked: BTreeSet<VirtualServerKey>,
 }
 
+impl Touched {
+    /// Puts everything close together, after much of it came at once.
+    pub fn repack(&mut self) {
+        repack(&mut self.services);
+        repack(&mut self.shared);
+    }
+}
+
 impl Ledger {
     /// Wants nothing yet.
     #[must_use]
     pub fn new(range: MarkRange) -> Self {
         Self { servers: BTreeMap::new(), holders: BTreeMap::new(), marks: Marks::new(range) }
+    }
+
+    /// Puts everything close together, after much of it came at once.
+    pub fn repack(&mut self) {
+        repack(&mut self.servers);
+        repack(&mut self.holders);
     }
 
     /// Wants `server`, in place of what was wanted under its key. Returns what to compare.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use proxy_core::Family;
+use proxy_core::{Family, repack};
 
 use crate::ledger::Ledger;
 use crate::netlink::ipset::{Entry, Member, SetName, SetSpec};
@@ -75,6 +75,13 @@ impl Observed {
     #[must_use]
     pub fn has_member(&self, set: SetId, entry: &Entry) -> bool {
         self.sets.get(&set).is_some_and(|set| set.members.contains_key(entry))
+    }
+
+    /// Puts everything close together, after much of it came at once.
+    pub(crate) fn repack(&mut self) {
+        repack(&mut self.services);
+        repack(&mut self.routes);
+        self.sets.values_mut().for_each(|set| repack(&mut set.members));
     }
 
     /// Lets the destinations of a service be the real servers of the pool that is wanted for it, if

@@ -117,6 +117,7 @@ pub mod policy;
 mod properties;
 pub mod reconciler;
 mod rejection;
+mod repack;
 pub mod resolve;
 mod service;
 mod state;
@@ -135,6 +136,7 @@ pub use name::{Interner, Name, ObjectKey};
 pub use net::{Family, Protocol};
 pub use node::{Node, Tenure, ThisNode};
 pub use rejection::{Conflict, ObjectRef, Rejection, Warning};
+pub use repack::repack;
 pub use resolve::{HealthCheck, Resolution};
 pub use service::{
     Admission, ClusterIps, Service, ServiceKey, ServiceKind, ServicePort, ServicePortName,

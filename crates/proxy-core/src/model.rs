@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::repack::repack;
 use crate::resolve::{Context, resolve};
 use crate::why::Account;
 use crate::{
@@ -85,6 +86,14 @@ impl Model {
             Event::NodeRemoved(name) => self.remove_node(&name),
             Event::NodePortAddresses(addresses) => self.set_node_port_addresses(addresses),
         }
+    }
+
+    /// Puts what is known close together, after much of it came at once.
+    pub fn repack(&mut self) {
+        repack(&mut self.services);
+        repack(&mut self.slices);
+        repack(&mut self.slices_of);
+        repack(&mut self.claimants);
     }
 
     /// What this node serves for a Service; nothing if the Service is unknown.

@@ -4,14 +4,15 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+
+use arcstr::ArcStr;
 
 /// A name as the Kubernetes API spells it: of an object, a namespace, a port, a node or a zone.
 ///
 /// A clone shares the text. Names that occur many times (nodes, zones, namespaces) are shared
 /// when they come through one [`Interner`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<str>);
+pub struct Name(ArcStr);
 
 impl Name {
     /// The text of the name.
@@ -23,13 +24,13 @@ impl Name {
 
 impl From<&str> for Name {
     fn from(text: &str) -> Self {
-        Self(Arc::from(text))
+        Self(ArcStr::from(text))
     }
 }
 
 impl From<String> for Name {
     fn from(text: String) -> Self {
-        Self(Arc::from(text))
+        Self(ArcStr::from(text))
     }
 }
 
@@ -63,6 +64,9 @@ impl fmt::Debug for Name {
 #[derive(Debug, Default)]
 pub struct Interner {
     names: HashSet<Name>,
+    /// For how many names it was asked since unused ones were forgotten.
+    asked: usize,
+    /// How many were left then.
     swept_at: usize,
 }
 
@@ -75,21 +79,23 @@ impl Interner {
 
     /// The shared name with this text.
     pub fn name(&mut self, text: &str) -> Name {
+        self.sweep_now_and_then();
         if let Some(known) = self.names.get(text) {
             return known.clone();
         }
-        self.sweep_when_doubled();
         let name = Name::from(text);
         self.names.insert(name.clone());
         name
     }
 
-    /// Forgets names nobody else holds, each time the table has doubled: amortised constant work,
-    /// and names of objects long gone do not pile up.
-    fn sweep_when_doubled(&mut self) {
-        if self.names.len() >= 2 * self.swept_at.max(512) {
-            self.names.retain(|name| Arc::strong_count(&name.0) > 1);
-            self.swept_at = self.names.len();
+    /// Forgets names nobody else holds, each time it was asked for twice as many as were left:
+    /// amortised constant work, and names of objects long gone do not pile up.
+    fn sweep_now_and_then(&mut self) {
+        self.asked += 1;
+        if self.asked >= 2 * self.swept_at.max(512) {
+            self.names.retain(|name| ArcStr::strong_count(&name.0) != Some(1));
+            self.names.shrink_to(2 * self.names.len());
+            (self.asked, self.swept_at) = (0, self.names.len());
         }
     }
 }
@@ -131,7 +137,7 @@ mod tests {
     fn equal_texts_share_one_name() {
         let mut interner = Interner::new();
         let (first, second) = (interner.name("node-1"), interner.name("node-1"));
-        assert!(Arc::ptr_eq(&first.0, &second.0));
+        assert!(ArcStr::ptr_eq(&first.0, &second.0));
     }
 
     #[test]
@@ -142,6 +148,14 @@ mod tests {
             let _ = interner.name(&format!("gone-{number}"));
         }
         assert!(interner.names.len() <= 1_025, "{} names are held", interner.names.len());
-        assert!(Arc::ptr_eq(&kept.0, &interner.name("kept").0));
+        let many: Vec<_> =
+            (0..10_000).map(|number| interner.name(&format!("m-{number}"))).collect();
+        drop(many);
+        for _ in 0..40_000 {
+            let _ = interner.name("kept");
+        }
+        assert_eq!(interner.names.len(), 1);
+        assert!(interner.names.capacity() < 64, "room for {}", interner.names.capacity());
+        assert!(ArcStr::ptr_eq(&kept.0, &interner.name("kept").0));
     }
 }

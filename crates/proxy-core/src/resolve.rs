@@ -193,11 +193,14 @@ pub(crate) const fn when_empty(list: List, any_usable: bool) -> WhenEmpty {
 fn unchosen(candidates: &[Candidate<'_>], pools: [&Pool; 2]) -> Arc<[(IpAddr, NonZeroU16)]> {
     let mut chosen = pools.map(|pool| pool.servers.iter().map(RealServer::key).peekable());
     let keys = candidates.iter().map(|candidate| (candidate.endpoint.address, candidate.port));
-    keys.filter(|key| {
-        let [one, two] = chosen.each_mut().map(|pool| pool.next_if_eq(key).is_some());
-        !one && !two
-    })
-    .collect()
+    let unchosen: Vec<_> = keys
+        .filter(|key| {
+            let [one, two] = chosen.each_mut().map(|pool| pool.next_if_eq(key).is_some());
+            !one && !two
+        })
+        .collect();
+    // Nearly always there are none, and those of all share one place.
+    if unchosen.is_empty() { Arc::default() } else { unchosen.into() }
 }
 
 pub(crate) fn has_external_frontend(service: &Service, port: &ServicePort, family: Family) -> bool {

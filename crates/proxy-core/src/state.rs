@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diff::{Change, diff};
+use crate::repack::repack;
 use crate::{
     Conflict, FrontendKind, HealthCheck, Name, Resolution, ServiceKey, VirtualServer,
     VirtualServerKey, Warning,
@@ -56,20 +57,15 @@ impl Delta {
 /// the older Service, then by namespace and name. When the owner goes, the next takes its place.
 #[derive(Clone, Debug, Default)]
 pub struct DesiredState {
-    claims: BTreeMap<VirtualServerKey, Claims>,
+    /// The claims that are served.
+    owners: BTreeMap<VirtualServerKey, Claim>,
+    /// The claims that are not, by rank.
+    losers: BTreeMap<VirtualServerKey, Vec<Claim>>,
     services: BTreeMap<ServiceKey, Record>,
-    contested: BTreeSet<VirtualServerKey>,
     /// Services with warnings.
     warned: BTreeSet<ServiceKey>,
     health_checks: BTreeMap<ServiceKey, Box<[HealthCheck]>>,
     health_checks_revision: u64,
-}
-
-/// All claims on one key, by rank. Nearly always one, so the first has no allocation of its own.
-#[derive(Clone, Debug)]
-struct Claims {
-    owner: Claim,
-    losers: Vec<Claim>,
 }
 
 #[derive(Clone, Debug)]
@@ -133,27 +129,33 @@ impl DesiredState {
         delta
     }
 
+    /// Puts everything close together, after much of it came at once.
+    pub fn repack(&mut self) {
+        repack(&mut self.owners);
+        repack(&mut self.services);
+    }
+
     /// The virtual server with this key.
     #[must_use]
     pub fn get(&self, key: &VirtualServerKey) -> Option<&Arc<VirtualServer>> {
-        self.claims.get(key).map(|claims| &claims.owner.server)
+        self.owners.get(key).map(|claim| &claim.server)
     }
 
     /// Every virtual server, by key.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<VirtualServer>> {
-        self.claims.values().map(|claims| &claims.owner.server)
+        self.owners.values().map(|claim| &claim.server)
     }
 
     /// How many virtual servers there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.claims.len()
+        self.owners.len()
     }
 
     /// Whether there is no virtual server.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.claims.is_empty()
+        self.owners.is_empty()
     }
 
     /// What brings the servers named by `keys` to this state, from whatever they are.
@@ -178,18 +180,20 @@ impl DesiredState {
     /// How many keys are claimed by more than one Service.
     #[must_use]
     pub fn contested(&self) -> usize {
-        self.contested.len()
+        self.losers.len()
     }
 
-    /// Every lost claim, by key and rank. Costs what there are of them: nearly always nothing.
+    /// Every lost claim, by key and rank.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
-        self.contested.iter().filter_map(|key| self.claims.get(key)).flat_map(|claims| {
-            let owner = claims.owner.service();
-            claims.losers.iter().map(move |loser| Conflict {
-                key: loser.server.key,
-                kind: loser.server.kind,
-                owner: owner.clone(),
-                loser: loser.service().clone(),
+        self.losers.iter().flat_map(|(key, losers)| {
+            let owner = self.owners.get(key).map(Claim::service);
+            losers.iter().filter_map(move |loser| {
+                Some(Conflict {
+                    key: *key,
+                    kind: loser.server.kind,
+                    owner: owner?.clone(),
+                    loser: loser.service().clone(),
+                })
             })
         })
     }
@@ -237,32 +241,25 @@ impl DesiredState {
         claim: Option<Claim>,
         delta: &mut Delta,
     ) {
-        let mut claims = Vec::new();
-        let mut before = None;
-        if let Some(existing) = self.claims.remove(&key) {
-            before = Some(existing.owner.server.clone());
-            claims = existing.losers;
-            claims.push(existing.owner);
-            claims.retain(|other| other.service() != service);
-        }
+        let mut claims = self.losers.remove(&key).unwrap_or_default();
+        let owner = self.owners.remove(&key);
+        let before = owner.as_ref().map(|owner| owner.server.clone());
+        claims.extend(owner);
+        claims.retain(|other| other.service() != service);
         claims.extend(claim);
         claims.sort_unstable_by(|one, two| one.rank().cmp(&two.rank()));
-        let mut claims = claims.into_iter();
-        let Some(owner) = claims.next() else {
-            self.contested.remove(&key);
+        if claims.is_empty() {
             delta.removals.extend(before.map(|_| key));
             return;
-        };
+        }
+        let owner = claims.remove(0);
         if before.as_ref() != Some(&owner.server) {
             delta.upserts.push(owner.server.clone());
         }
-        let losers: Vec<_> = claims.collect();
-        if losers.is_empty() {
-            self.contested.remove(&key);
-        } else {
-            self.contested.insert(key);
+        if !claims.is_empty() {
+            self.losers.insert(key, claims);
         }
-        self.claims.insert(key, Claims { owner, losers });
+        self.owners.insert(key, owner);
     }
 }
 

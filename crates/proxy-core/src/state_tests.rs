@@ -80,7 +80,7 @@ fn a_loser_goes_and_comes_without_a_change() {
     let delta = state.replace(&key("rival"), Resolution::default());
     assert!(delta.is_empty(), "{delta:?}");
     assert_eq!((state.conflicts().count(), state.contested()), (0, 0));
-    assert!(state.contested.is_empty(), "nothing of a conflict is kept");
+    assert!(state.losers.is_empty(), "nothing of a conflict is kept");
     let delta = state.replace(&key("rival"), resolution([server("rival", NodePort, AT, "C")]));
     assert!(delta.is_empty(), "{delta:?}");
     assert_eq!((state.conflicts().count(), state.contested()), (1, 1));
@@ -172,7 +172,7 @@ fn a_service_without_servers_leaves_nothing_behind() {
     for service in ["web", "rival", "never-there"] {
         let _ = state.replace(&key(service), Resolution::default());
     }
-    assert!(state.services.is_empty() && state.claims.is_empty() && state.contested.is_empty());
+    assert!(state.services.is_empty() && state.owners.is_empty() && state.losers.is_empty());
 }
 
 #[test]

@@ -228,6 +228,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         let mut report = self.bind_held_addresses(&touched)?;
         report.merge(self.lay_foundations(saved)?.0);
         report.merge(self.mend(&touched, &mut |_| {})?);
+        self.observed.repack();
         report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
         report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
         if report.failed.is_empty() {

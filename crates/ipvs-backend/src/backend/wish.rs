@@ -23,6 +23,8 @@ pub(crate) fn wish(
     }
     touch_owned(&mut touched, observed, ownership);
     touched.everything = true;
+    ledger.repack();
+    touched.repack();
     (ledger, touched)
 }
 

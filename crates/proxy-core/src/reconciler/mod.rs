@@ -262,7 +262,9 @@ impl<B: Backend> Reconciler<B> {
 
     fn run_resync(&mut self, now: Instant, parked: &mut Vec<Parked>) -> Outcome {
         let everything = self.dirty.take(usize::MAX);
+        self.model.repack();
         self.decide(everything, parked);
+        self.desired.repack();
         let result = self.backend.resync(&self.desired);
         let attempts = self.resync.attempts();
         if result.is_ok() {

@@ -1,6 +1,6 @@
 //! What the model knows of objects, and what is wrong with them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proxy_core::{EndpointSlice, Event, Name, Node, ObjectRef, Service};
@@ -18,8 +18,8 @@ pub(crate) enum Value {
 /// The objects that the model was told of.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    values: HashMap<ObjectRef, Value>,
-    problems: HashMap<ObjectRef, Vec<Problem>>,
+    values: BTreeMap<ObjectRef, Value>,
+    problems: BTreeMap<ObjectRef, Vec<Problem>>,
 }
 
 impl Known {
