@@ -18,7 +18,7 @@ use crate::set::SetId;
 pub struct Agenda<'a> {
     touched: &'a Touched,
     node: NodePlan,
-    /// What each item has ops for, in the order of [`items`].
+    /// What each item has ops for, in the order of [`Items`].
     needs: Vec<Needs>,
     /// When something has ops.
     times: BTreeSet<Time>,

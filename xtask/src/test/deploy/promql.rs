@@ -14,7 +14,7 @@ pub(super) fn metrics(query: &str) -> BTreeSet<String> {
     let mut rest = query;
     while let Some(first) = rest.chars().next() {
         match first {
-            '{' => rest = after(rest, '}'),
+            '{' => rest = after_matchers(&rest[1..]),
             '[' => rest = after(rest, ']'),
             '"' | '\'' => rest = after(&rest[1..], first),
             '0'..='9' => rest = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '.'),
@@ -49,6 +49,19 @@ fn is_function(rest: &str) -> bool {
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == ':'
+}
+
+/// What follows the matchers in braces, whose values may contain a brace.
+fn after_matchers(text: &str) -> &str {
+    let mut rest = text;
+    while let Some(at) = rest.find(['}', '"', '\'']) {
+        let (mark, tail) = (rest.as_bytes()[at], &rest[at + 1..]);
+        if mark == b'}' {
+            return tail;
+        }
+        rest = after(tail, char::from(mark));
+    }
+    ""
 }
 
 fn after(text: &str, end: char) -> &str {
