@@ -44,6 +44,8 @@ pub fn told(node_name: &str, manifests: &Path) -> Vec<String> {
     let told = [
         "-v=4",
         "--detect-local-mode=NodeCIDR",
+        // The tracker's table is of the whole kernel: no namespace can set its size.
+        "--conntrack-max-per-core=0",
         "--node-name",
         node_name,
         "--manifests",
