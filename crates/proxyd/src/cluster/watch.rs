@@ -131,7 +131,11 @@ impl<T: Watchable> Watch<T> {
 
     async fn next(&mut self) -> Heard {
         loop {
-            tokio::time::sleep(std::mem::take(&mut self.pause)).await;
+            // A sleep of no time is one of a millisecond.
+            let pause = std::mem::take(&mut self.pause);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             match self.advance().await {
                 Ok(Some(heard)) => return heard,
                 Ok(None) => {}
