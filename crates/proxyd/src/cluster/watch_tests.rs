@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use http::{Request, Response};
 use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame};
@@ -129,4 +129,26 @@ fn a_quiet_watch_goes_on_where_bookmarks_say() {
         ],
         &["0", "9"],
     );
+}
+
+#[test]
+fn what_has_arrived_is_read_without_a_pause() {
+    const NODE: &str = r#"{"type":"ADDED","object":{"kind":"Node","apiVersion":"v1","metadata":{"name":"node-1","resourceVersion":"5"}}}"#;
+    const COUNT: usize = 20;
+    let server = tower::service_fn(async |_: Request<Body>| {
+        let all_at_once = Bytes::from([NODE, "\n"].concat().repeat(COUNT));
+        Ok::<_, Infallible>(Response::new(http_body_util::Full::new(all_at_once)))
+    });
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().unwrap();
+    let at_once = runtime.block_on(async {
+        let server = Arc::new(ApiServer::with_client(kube::Client::new(server, "default")));
+        let watch = Watch::<api::Node>::new(&server, Selection::node("node-1"));
+        let mut news = Box::pin(watch.stream());
+        let first: Vec<_> = news.by_ref().take(2).map(|news| word(&news.heard)).collect().await;
+        assert_eq!(first, ["list begins", "present"]);
+        let at_once = std::iter::from_fn(|| news.next().now_or_never().flatten());
+        at_once.map(|news| word(&news.heard)).take_while(|word| word == "present").count()
+    });
+    assert_eq!(at_once, COUNT - 1);
 }
