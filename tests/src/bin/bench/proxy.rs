@@ -54,7 +54,7 @@ impl Proxy {
     /// # Errors
     /// When it cannot be.
     pub(crate) fn start(program: &Path, stage: &Stage, talk: Talk) -> anyhow::Result<Self> {
-        let log = stage.files().join(format!("log-{}", unique()));
+        let log = stage.logs().join(unique().to_string());
         let file = File::create(&log).context("make a file for the log")?;
         let mut command = Command::new(program);
         command

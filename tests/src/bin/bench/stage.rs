@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use tests::apiserver::{ApiServer, Credentials, Options, Population};
@@ -63,8 +63,8 @@ impl Stage {
         let population = size.population();
         api.apply_all(population.objects());
         let files = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
-        fs::create_dir_all(&files).context("make a directory for the configuration")?;
         let stage = Self { node, api, population, _beside: beside, files };
+        fs::create_dir_all(stage.logs()).context("make directories for the files")?;
         let client = format!("clientConnection: {{ kubeconfig: {:?} }}\n", stage.kubeconfig());
         let period = match audits {
             Audits::Usual => "30s",
@@ -86,8 +86,9 @@ impl Stage {
         self.files.join("kubeconfig.conf")
     }
 
-    pub(crate) fn files(&self) -> &Path {
-        &self.files
+    /// For what proxies say: a directory of its own, since they follow that of the configuration.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.files.join("logs")
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::cold::{Served, serve};
 use super::rolling::rolling;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, give_way};
 use crate::percentiles::say_percentiles;
 use crate::reading::{say, say_time};
 use crate::size::Size;
@@ -36,6 +36,7 @@ const REST: Duration = Duration::from_millis(15);
 pub(crate) fn change(program: &Path, size: Size, Change { changes }: Change) -> anyhow::Result<()> {
     let Served { stage, proxy } = serve(program, size, Audits::Rare)?;
     let mut kernel = Kernel::of(&stage.node)?;
+    give_way()?;
     // What the first ones need for the first time is not what a change costs.
     measure(&stage, &mut kernel, 0..5)?;
     let (before, processes) = (proxy.usage()?, usage::started());
