@@ -2,10 +2,12 @@
 //! what cannot is said, once.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use proxy_core::reconciler::Schedule;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::config::{
@@ -56,13 +58,18 @@ impl Live {
     }
 }
 
+/// The configuration in effect, in JSON.
+pub(crate) type InEffect = watch::Receiver<Arc<str>>;
+
+/// Who has to know what counts now.
+pub(crate) struct Listeners {
+    pub(crate) verbosity: Verbosity,
+    pub(crate) in_effect: watch::Sender<Arc<str>>,
+    pub(crate) inputs: Sender<Input>,
+}
+
 /// Follows the file of `--config`, until nobody wants to know.
-pub(crate) fn follow(
-    flags: &KubeProxyFlags,
-    first: Configuration,
-    verbosity: &Verbosity,
-    inputs: &Sender<Input>,
-) {
+pub(crate) fn follow(flags: &KubeProxyFlags, first: Configuration, listeners: &Listeners) {
     let Some(path) = flags.config().map(Path::new) else { return };
     let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
     let mut watcher = Watcher::new(directory.unwrap_or_else(|| Path::new(".")), SETTLE);
@@ -70,8 +77,9 @@ pub(crate) fn follow(
     loop {
         while watcher.wait(LONG) == Wake::Timeout {}
         let Some(settings) = follower.take(config::load(flags)) else { continue };
-        verbosity.set(settings.logging.verbosity);
-        if inputs.send(Input::Settings(Live::of(&settings))).is_err() {
+        listeners.verbosity.set(settings.logging.verbosity);
+        listeners.in_effect.send_replace(follower.running.json().into());
+        if listeners.inputs.send(Input::Settings(Live::of(&settings))).is_err() {
             return;
         }
     }
@@ -146,6 +154,9 @@ mod tests {
         let settings = follower.take(file("ipvs: {syncPeriod: 7s, strictARP: true}")).unwrap();
         assert_eq!(settings.sync_period, Duration::from_secs(7));
         assert_eq!(follower.said, ["ipvs.strictARP"]);
+        let in_effect: serde_json::Value = serde_json::from_str(&follower.running.json()).unwrap();
+        assert_eq!(in_effect["ipvs"]["syncPeriod"], "7s");
+        assert_eq!(in_effect["ipvs"]["strictARP"], false, "it counts from the next start on");
         let same = follower.take(file("ipvs: {syncPeriod: 7s, strictARP: true}"));
         assert_eq!(same, None, "it counts already");
 

@@ -15,6 +15,7 @@ use proxy_core::reconciler::Reconciler;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::cleanup;
@@ -29,7 +30,7 @@ use crate::network;
 use crate::node_args::{FirstLook, NodeArgs, Patience, Source};
 use crate::notice::{Notices, Reason};
 use crate::output::print;
-use crate::reload::{self, Live};
+use crate::reload::{self, Listeners, Live};
 use crate::source::{Changes, Severity};
 use crate::status;
 
@@ -136,13 +137,14 @@ fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()
     let (failure, probes) = (settings.bind_failure, metrics.probes());
     health::start(settings.healthz, failure, published.clone(), probes, notices.clone())
         .context("start the health servers")?;
-    let (metrics, configuration) = (metrics.exposition(), reload.configuration.json());
+    let metrics = metrics.exposition();
+    let (in_effect, configuration) = watch::channel(reload.configuration.json().into());
     if let Some(address) = settings.metrics {
         let pages = Pages { configuration: configuration.clone(), published };
         metrics.serve(address, failure, pages).context("start the metrics server")?;
     }
     if let Some(socket) = &settings.socket {
-        let pages = status::Pages { configuration: configuration.into(), metrics, lines };
+        let pages = status::Pages { configuration, metrics, lines };
         status::start(socket, failure, inputs.clone(), pages).context("start the status server")?;
     }
     let driver = thread::Builder::new()
@@ -150,7 +152,7 @@ fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()
         .spawn(move || drive(reconciler, facts, publisher, recorder, notices, &receiver))
         .context("start the driver thread")?;
     follow_network(monitor, &inputs)?;
-    follow_configuration(reload, &inputs)?;
+    follow_configuration(reload, in_effect, &inputs)?;
     info!(node = node_name, version = env!("CARGO_PKG_VERSION"), "started");
     obey(&mut signals, &inputs);
     driver.join().map_err(|_| anyhow::anyhow!("the driver thread panicked"))?;
@@ -179,12 +181,16 @@ fn follow_source(
     }
 }
 
-fn follow_configuration(reload: Reload, inputs: &Sender<Input>) -> anyhow::Result<()> {
-    let inputs = inputs.clone();
+fn follow_configuration(
+    reload: Reload,
+    in_effect: watch::Sender<Arc<str>>,
+    inputs: &Sender<Input>,
+) -> anyhow::Result<()> {
     let Reload { flags, configuration, verbosity } = reload;
+    let listeners = Listeners { verbosity, in_effect, inputs: inputs.clone() };
     thread::Builder::new()
         .name("config".to_owned())
-        .spawn(move || reload::follow(&flags, configuration, &verbosity, &inputs))
+        .spawn(move || reload::follow(&flags, configuration, &listeners))
         .context("start the thread that follows the configuration file")?;
     Ok(())
 }

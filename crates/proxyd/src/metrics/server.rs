@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::thread;
 
 use hyper::StatusCode;
@@ -13,13 +12,13 @@ use tokio::sync::watch::Receiver;
 use super::exposition::Exposition;
 use crate::config::BindFailure;
 use crate::health::{Condition, Eligibility, Now, Published};
+use crate::reload::InEffect;
 use crate::serve::{Answer, Asked, Connections, Place, serve};
 
 /// What is told besides metrics.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    /// The configuration in effect, in JSON.
-    pub(crate) configuration: String,
+    pub(crate) configuration: InEffect,
     pub(crate) published: Receiver<Published>,
 }
 
@@ -54,14 +53,13 @@ impl Exposition {
 #[derive(Clone, Debug)]
 struct Server {
     exposition: Exposition,
-    configz: Arc<str>,
+    configuration: InEffect,
     published: Receiver<Published>,
 }
 
 impl Server {
     fn new(exposition: Exposition, Pages { configuration, published }: Pages) -> Self {
-        let configz = format!(r#"{{"kubeproxy.config.k8s.io":{}}}"#, configuration.trim());
-        Self { exposition, configz: configz.into(), published }
+        Self { exposition, configuration, published }
     }
 
     async fn answer(&self, path: &str) -> Option<Answer> {
@@ -76,9 +74,14 @@ impl Server {
             "/metrics/slis" => exposed(self.health()),
             "/healthz" | "/healthz/ping" => Answer::text("ok"),
             "/proxyMode" => Answer::text("ipvs"),
-            "/configz" => Answer::json(StatusCode::OK, self.configz.to_string()),
+            "/configz" => Answer::json(StatusCode::OK, self.configz()),
             _ => return None,
         })
+    }
+
+    /// The configuration in effect, as kube-proxy tells it.
+    fn configz(&self) -> String {
+        format!(r#"{{"kubeproxy.config.k8s.io":{}}}"#, self.configuration.borrow().trim())
     }
 
     /// What `/healthz` and `/livez` of the health server would answer now, in numbers.

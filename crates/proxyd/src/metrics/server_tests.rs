@@ -1,6 +1,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use super::*;
 use crate::config::{Configuration, KubeProxyFlags};
@@ -9,14 +12,19 @@ use crate::metrics::{Limits, Metrics, Requests};
 
 /// Metrics that are told at an address of their own until the process ends.
 fn server() -> SocketAddr {
+    server_with(Configuration::of_flags(&KubeProxyFlags::default()).json()).0
+}
+
+/// The same, and where to tell it another configuration.
+fn server_with(configuration: String) -> (SocketAddr, watch::Sender<Arc<str>>) {
     let metrics =
         Metrics::new(Limits::default(), std::time::SystemTime::now(), Requests::default());
     let (_, published) = Publisher::new(Duration::from_secs(30));
-    let configuration = Configuration::of_flags(&KubeProxyFlags::default()).json();
+    let (in_effect, configuration) = watch::channel(configuration.into());
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let pages = Pages { configuration, published };
     metrics.exposition().serve(free, BindFailure::Fatal, pages).unwrap();
-    free
+    (free, in_effect)
 }
 
 fn connect(server: SocketAddr) -> TcpStream {
@@ -70,6 +78,14 @@ fn the_configuration_in_effect_is_told_as_kube_proxys() {
 }
 
 #[test]
+fn the_configuration_is_told_as_it_is_since_the_file_changed() {
+    let (server, in_effect) = server_with("{\"a\":1}\n".to_owned());
+    assert_eq!(get(server, "/configz").1, r#"{"kubeproxy.config.k8s.io":{"a":1}}"#);
+    in_effect.send_replace("{\"a\":2}\n".into());
+    assert_eq!(get(server, "/configz").1, r#"{"kubeproxy.config.k8s.io":{"a":2}}"#);
+}
+
+#[test]
 fn nobody_keeps_others_from_their_answer() {
     let server = server();
     let idle: Vec<_> = (0..300).map(|_| connect(server)).collect();
@@ -104,11 +120,8 @@ fn an_address_that_is_taken_is_fatal_if_it_should_be() {
         let (_, published) = Publisher::new(Duration::from_secs(30));
         let metrics =
             Metrics::new(Limits::default(), std::time::SystemTime::now(), Requests::default());
-        metrics.exposition().serve(
-            address,
-            failure,
-            Pages { configuration: String::new(), published },
-        )
+        let configuration = watch::channel("{}".into()).1;
+        metrics.exposition().serve(address, failure, Pages { configuration, published })
     };
     let error = serve(BindFailure::Fatal).unwrap_err();
     assert!(error.to_string().starts_with("/metrics cannot be answered at 127.0.0.1:"), "{error}");

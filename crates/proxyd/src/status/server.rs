@@ -30,6 +30,7 @@ use crate::driver::Input;
 use crate::health::Now;
 use crate::logging::Lines;
 use crate::metrics::{Counters, Exposition};
+use crate::reload::InEffect;
 use crate::resolve::Document as Resolved;
 use crate::serve::{Answer, Asked, Connections, LocalPlace, serve};
 
@@ -75,8 +76,7 @@ fn serve_at(place: LocalPlace, desk: Desk, runtime: runtime::Runtime) -> io::Res
 /// What is told besides, as it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Pages {
-    /// The configuration that it began with, in JSON.
-    pub(crate) configuration: Arc<str>,
+    pub(crate) configuration: InEffect,
     pub(crate) metrics: Exposition,
     pub(crate) lines: Lines,
 }
@@ -127,7 +127,7 @@ impl Desk {
             (["diff"], true) => document(difference::difference(self).await),
             (["desired"], true) => document(self.desired().await),
             (["config"], true) => {
-                Answer::json(StatusCode::OK, self.pages.configuration.to_string())
+                Answer::json(StatusCode::OK, self.pages.configuration.borrow().to_string())
             }
             (["log"], true) => Answer::text(self.pages.lines.text()),
             (["metrics"], true) => Answer::text(self.pages.metrics.text().await?),

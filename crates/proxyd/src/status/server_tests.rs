@@ -47,7 +47,8 @@ struct Scene {
 fn pages() -> Pages {
     let metrics = Metrics::new(Limits::default(), std::time::UNIX_EPOCH, Requests::default());
     let metrics = metrics.exposition();
-    Pages { configuration: r#"{"mode":"ipvs"}"#.into(), metrics, lines: Lines::default() }
+    let configuration = tokio::sync::watch::channel(r#"{"mode":"ipvs"}"#.into()).1;
+    Pages { configuration, metrics, lines: Lines::default() }
 }
 
 fn scene() -> Scene {
