@@ -1,6 +1,7 @@
 //! `proxyd plan` tells what `run` would do, and does nothing.
 
-use tests::lab::{Cluster, Daemon, Manifests, plan};
+use serde_json::json;
+use tests::lab::{Cluster, Daemon, Manifests, plan, plan_document};
 
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
@@ -19,6 +20,7 @@ fn a_plan_changes_nothing_and_what_it_told_is_done_later() {
     ] {
         assert!(told.iter().any(|it| it == line), "{line} is in {told:#?}");
     }
+    assert_eq!(plan_document(node, manifests.path())["lines"], json!(told));
     assert_eq!(node.namespace.exec("ipvsadm", &["-Sn"]), "");
     assert_eq!(node.namespace.exec("ipset", &["list", "-n"]), "");
 

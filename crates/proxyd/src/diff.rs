@@ -9,7 +9,7 @@ use clap::Args;
 use crate::bundle::Bundle;
 use crate::config::DEFAULT_SOCKET;
 use crate::node_args::NodeArgs;
-use crate::output;
+use crate::output::{Output, print};
 use crate::plan::{self, CHANGES};
 use crate::status::{Client, Difference, Repaired};
 
@@ -34,11 +34,14 @@ pub(crate) struct DiffArgs {
     bundle: Option<PathBuf>,
     #[command(flatten)]
     node: NodeArgs,
+    /// How to print; with --repair, a document is of what is left
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
 }
 
 pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.bundle {
-        return show(&Bundle::open(file)?.get("/v1/diff")?);
+        return show(&Bundle::open(file)?.get("/v1/diff")?, args.output);
     }
     if args.node.flags.names_a_source() {
         if args.repair {
@@ -47,35 +50,32 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
                  --manifests, --config, --kubeconfig and --master"
             );
         }
-        return show(&Difference { lines: plan::lines(&args.node)?, ..Difference::default() });
+        return show(&plan::planned(&args.node)?, args.output);
     }
     let socket = args.node.flags.socket().unwrap_or(DEFAULT_SOCKET);
     let client = Client::new(Path::new(socket));
     let difference: Difference = client.get("/v1/diff")?;
     if !args.repair || difference.lines.is_empty() {
-        return show(&difference);
+        return show(&difference, args.output);
     }
-    print(&difference)?;
+    if args.output == Output::Text {
+        print(&difference.text())?;
+    }
     let Repaired { changes, failed, error } = client.post("/v1/repair")?;
     if let Some(error) = error {
         bail!("the daemon could not mend it: {error}");
     }
     failed.iter().for_each(|failure| eprintln!("proxyd: failed: {failure}"));
     eprintln!("proxyd: {changes} objects were mended; what is left:");
-    show(&client.get("/v1/diff")?)
+    show(&client.get("/v1/diff")?, args.output)
 }
 
-fn show(difference: &Difference) -> anyhow::Result<ExitCode> {
-    print(difference)?;
+fn show(difference: &Difference, output: Output) -> anyhow::Result<ExitCode> {
+    print(&output.written(difference, Difference::text)?)?;
     eprintln!("proxyd: {} objects differ", difference.lines.len());
     if difference.unsettled {
         eprintln!("proxyd: something changed meanwhile, and some may be of that; ask again");
     }
     let is_equal = difference.lines.is_empty();
     Ok(if is_equal { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
-}
-
-fn print(difference: &Difference) -> anyhow::Result<()> {
-    let text: String = difference.lines.iter().map(|line| format!("{line}\n")).collect();
-    output::print(&text)
 }

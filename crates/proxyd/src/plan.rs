@@ -9,8 +9,10 @@ use ipvs_backend::kernel::Netlink;
 use ipvs_backend::netlink::Traffic;
 use proxy_core::{DesiredState, Event, Model};
 
+use crate::health::Now;
 use crate::node_args::NodeArgs;
-use crate::output::print;
+use crate::output::{Output, print};
+use crate::status::{Difference, moment};
 
 /// Show what `run` would change in this node's kernel now, and change nothing.
 ///
@@ -19,29 +21,32 @@ use crate::output::print;
 ///
 /// Exit status 0 when nothing would be changed, 2 when something would.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  proxyd plan --manifests /etc/proxyd/manifests --node-name $(hostname)"
-)]
+#[command(after_help = "Examples:
+  proxyd plan --manifests /etc/proxyd/manifests --node-name $(hostname)
+  proxyd plan --config /var/lib/kube-proxy/config.conf -o json")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     node: NodeArgs,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
 }
 
 /// Something would be changed.
 pub(crate) const CHANGES: u8 = 2;
 
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let lines = lines(&args.node)?;
-    print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
-    eprintln!("proxyd: {} objects would be changed; nothing was", lines.len());
-    Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+    let planned = planned(&args.node)?;
+    print(&args.output.written(&planned, Difference::text)?)?;
+    eprintln!("proxyd: {} objects would be changed; nothing was", planned.lines.len());
+    Ok(if planned.lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }
 
-/// A line for each object that `run` would change.
+/// What `run` would change.
 ///
 /// # Errors
 /// The objects or the kernel cannot be read.
-pub(crate) fn lines(node: &NodeArgs) -> anyhow::Result<Vec<String>> {
+pub(crate) fn planned(node: &NodeArgs) -> anyhow::Result<Difference> {
     let look = node.look()?;
     let (mut events, problems) = look.source.read()?;
     problems.iter().for_each(|problem| eprintln!("proxyd: {problem}"));
@@ -50,7 +55,9 @@ pub(crate) fn lines(node: &NodeArgs) -> anyhow::Result<Vec<String>> {
     let traffic = Arc::new(Traffic::default());
     let kernel = Netlink::open(&traffic)?;
     let mut backend = IpvsBackend::with_kernel(look.config, kernel, traffic);
-    Ok(backend.plan(&desired)?.lines().collect())
+    let lines = backend.plan(&desired)?.lines().collect();
+    let now = Now::read();
+    Ok(Difference { as_of: moment(now.steady, now), lines, unsettled: false })
 }
 
 fn desired(mut model: Model, events: Vec<Event>) -> DesiredState {

@@ -9,7 +9,7 @@ use proxy_core::{DesiredState, Event, Family, Model};
 
 use crate::config::ExternalIps;
 use crate::manifest::Reader;
-use crate::output::print;
+use crate::output::{json, print, yaml};
 use crate::source::{Parser, Problem, Severity};
 
 mod document;
@@ -63,6 +63,8 @@ enum Output {
     Table,
     /// One document for programs; fields are only ever added
     Json,
+    /// The same document in YAML
+    Yaml,
 }
 
 /// Reads an address that other hosts can reach a node at.
@@ -80,7 +82,8 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let document = resolved(&args.manifests, &args.node_name, &args.node_ips)?;
     let text = match args.output {
         Output::Table => table::table(&document),
-        Output::Json => serde_json::to_string_pretty(&document)? + "\n",
+        Output::Json => json(&document)?,
+        Output::Yaml => yaml(&document)?,
     };
     print(&text)
 }

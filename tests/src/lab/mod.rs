@@ -30,7 +30,7 @@ pub use manifests::{Manifests, example};
 pub use metrics::Metrics;
 pub use namespace::{Namespace, feed, run};
 pub use patience::wait_until;
-pub use plan::plan;
+pub use plan::{plan, plan_document};
 pub use server::Server;
 pub use strangers::{assert_strangers_untouched, plant_strangers};
 pub use two_tier::two_tier_state;

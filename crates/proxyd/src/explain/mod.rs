@@ -101,11 +101,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         (DataPlane::of(&desired, &config, facts.addresses()), Vec::new())
     };
     let document = Document::new(&node_name, &packets, &plane, &desired, differences);
-    let text = match args.output {
-        Output::Text => text::text(&document),
-        Output::Json => serde_json::to_string_pretty(&document)? + "\n",
-    };
-    print(&text)?;
+    print(&args.output.written(&document, text::text)?)?;
     Ok(ExitCode::from(document.status()))
 }
 

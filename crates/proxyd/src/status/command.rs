@@ -16,7 +16,7 @@ use super::document::Status;
 use super::table::{Style, table};
 use crate::bundle::Bundle;
 use crate::config::DEFAULT_SOCKET;
-use crate::output::print;
+use crate::output::{json, print, yaml};
 
 /// Show what the daemon of this node serves, with its connections, and what is wrong.
 ///
@@ -67,6 +67,8 @@ enum Output {
     Wide,
     /// One document for programs; fields are only ever added
     Json,
+    /// The same document in YAML
+    Yaml,
 }
 
 fn service(text: &str) -> Result<String, String> {
@@ -88,8 +90,9 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
         None => client.get(&args.path())?,
     };
     let text = match args.output {
-        Output::Json => serde_json::to_string_pretty(&status)? + "\n",
-        _ => args.text(&status, None),
+        Output::Json => json(&status)?,
+        Output::Yaml => yaml(&status)?,
+        Output::Table | Output::Wide => args.text(&status, None),
     };
     print(&text)
 }
@@ -97,7 +100,7 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<()> {
 /// Shows it in place until somebody ends it. When the daemon does not answer, what it said last
 /// stays, and it is said how old that is.
 fn watch(args: &StatusArgs, client: &Client) -> anyhow::Result<()> {
-    if !io::stdout().is_terminal() || args.output == Output::Json {
+    if !io::stdout().is_terminal() || matches!(args.output, Output::Json | Output::Yaml) {
         bail!("--watch needs a terminal; leave it out, or repeat `proxyd status -o json` yourself");
     }
     let mut last: Option<(std::time::Instant, Status)> = None;

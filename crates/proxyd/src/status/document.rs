@@ -267,6 +267,13 @@ pub(crate) struct Difference {
     pub(crate) unsettled: bool,
 }
 
+impl Difference {
+    /// Its lines.
+    pub(crate) fn text(&self) -> String {
+        self.lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
 /// What an audit that was asked for did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

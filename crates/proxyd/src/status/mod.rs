@@ -26,6 +26,7 @@ mod table;
 pub(crate) use chronicle::Chronicle;
 pub(crate) use client::Client;
 pub(crate) use command::{StatusArgs, run};
+pub(crate) use compose::moment;
 pub(crate) use document::{Difference, Repaired, Status};
 pub(crate) use inquiry::{Failing, Inquiry};
 pub(crate) use server::{Pages, start};

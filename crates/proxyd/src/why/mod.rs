@@ -57,11 +57,7 @@ pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let mut changes = look.source.changes()?;
     changes.events.push(Event::NodePortAddresses(look.facts.node_port_addresses()));
     let document = document(&look.node_name, &args.service, look.model, changes)?;
-    let text = match args.output {
-        Output::Text => text::text(&document),
-        Output::Json => serde_json::to_string_pretty(&document)? + "\n",
-    };
-    print(&text)?;
+    print(&args.output.written(&document, text::text)?)?;
     Ok(ExitCode::from(document.status()))
 }
 
