@@ -106,6 +106,7 @@ pub mod conformance;
 pub mod diff;
 pub mod dry_run;
 mod endpoint;
+mod foreign;
 pub mod memory;
 pub mod metered;
 mod model;
@@ -131,6 +132,7 @@ pub use backend::{
     ObjectError, Report,
 };
 pub use endpoint::{Conditions, Endpoint, EndpointSlice, Hints, SliceKey, SlicePort};
+pub use foreign::{ForeignAddresses, Owner};
 pub use model::{Event, Model};
 pub use name::{Interner, Name, ObjectKey};
 pub use net::{Family, Protocol};

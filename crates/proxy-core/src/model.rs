@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::foreign::{API_SERVER, ForeignAddresses, Owner, is_api_server};
 use crate::repack::repack;
 use crate::resolve::{Context, resolve};
 use crate::why::Account;
@@ -42,7 +43,9 @@ pub struct Model {
     /// Names of the slices of each Service, sorted, also of Services not known yet.
     slices_of: BTreeMap<ServiceKey, Vec<Name>>,
     nodes: HashMap<Name, Arc<Node>>,
-    foreign_addresses: HashMap<IpAddr, Name>,
+    foreign_addresses: ForeignAddresses,
+    /// Addresses of API servers that were given.
+    given_api_servers: BTreeSet<IpAddr>,
     /// Services by external and load-balancer IP, to find those that a node's address concerns.
     claimants: BTreeMap<IpAddr, Vec<ServiceKey>>,
     node_port_addresses: Vec<IpAddr>,
@@ -60,7 +63,8 @@ impl Model {
             slices: BTreeMap::new(),
             slices_of: BTreeMap::new(),
             nodes: HashMap::new(),
-            foreign_addresses: HashMap::new(),
+            foreign_addresses: ForeignAddresses::default(),
+            given_api_servers: BTreeSet::new(),
             claimants: BTreeMap::new(),
             node_port_addresses: Vec::new(),
             visits: Cell::new(0),
@@ -71,6 +75,16 @@ impl Model {
     #[must_use]
     pub fn with_scheduler(mut self, scheduler: Scheduler, flags: SchedulerFlags) -> Self {
         self.scheduler = (scheduler, flags);
+        self
+    }
+
+    /// The same model, where API servers answer at these addresses, whatever the endpoints of Service
+    /// `default/kubernetes` are: as a kubeconfig says, a load balancer's, say.
+    #[must_use]
+    pub fn with_api_servers(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let before = self.api_servers();
+        self.given_api_servers = addresses.into_iter().collect();
+        self.follow_api_servers(&before);
         self
     }
 
@@ -200,21 +214,56 @@ impl Model {
         if previous == Some(&slice) {
             return Vec::new();
         }
+        let former = previous.map(|slice| slice.service_key()).filter(|it| *it != owner);
+        let concerns_api_servers =
+            [Some(&owner), former.as_ref()].into_iter().flatten().any(is_api_server);
+        let api_servers = concerns_api_servers.then(|| self.api_servers());
         let mut dirty = BTreeSet::from([owner.clone()]);
-        if let Some(former) = previous.map(|slice| slice.service_key()).filter(|it| *it != owner) {
+        if let Some(former) = former {
             self.disown(&former, &key.name);
             dirty.insert(former);
         }
         add(self.slices_of.entry(owner).or_default(), &key.name);
         self.slices.insert(key, slice);
+        if let Some(before) = api_servers {
+            dirty.extend(self.follow_api_servers(&before));
+        }
         self.known(dirty)
     }
 
     fn remove_slice(&mut self, key: &SliceKey) -> Vec<ServiceKey> {
-        let Some(slice) = self.slices.remove(key) else { return Vec::new() };
-        let owner = slice.service_key();
+        let Some(owner) = self.slices.get(key).map(|slice| slice.service_key()) else {
+            return Vec::new();
+        };
+        let api_servers = is_api_server(&owner).then(|| self.api_servers());
+        self.slices.remove(key);
         self.disown(&owner, &key.name);
-        self.known(BTreeSet::from([owner]))
+        let mut dirty = BTreeSet::from([owner]);
+        if let Some(before) = api_servers {
+            dirty.extend(self.follow_api_servers(&before));
+        }
+        self.known(dirty)
+    }
+
+    /// Where API servers answer.
+    fn api_servers(&self) -> BTreeSet<IpAddr> {
+        let service = ServiceKey::new(API_SERVER.0, API_SERVER.1);
+        let endpoints = self.slices(&service).flat_map(|slice| &slice.endpoints);
+        let endpoints = endpoints.map(|endpoint| endpoint.address);
+        endpoints.chain(self.given_api_servers.iter().copied()).collect()
+    }
+
+    /// Takes in where API servers answer, who answered at the addresses `before`.
+    fn follow_api_servers(&mut self, before: &BTreeSet<IpAddr>) -> Vec<ServiceKey> {
+        let after = self.api_servers();
+        let changed = self.foreign_addresses.readdress(&Owner::ApiServer, before, &after);
+        self.claimants_of(&changed)
+    }
+
+    fn claimants_of(&self, addresses: &[IpAddr]) -> Vec<ServiceKey> {
+        let claimants = addresses.iter().filter_map(|address| self.claimants.get(address));
+        let distinct: BTreeSet<_> = claimants.flatten().cloned().collect();
+        distinct.into_iter().collect()
     }
 
     fn disown(&mut self, owner: &ServiceKey, slice: &Name) {
@@ -255,39 +304,12 @@ impl Model {
         }
     }
 
-    /// Moves another node from its addresses `before` to `after`. Of two nodes with one address
-    /// the first by name is said to own it, whatever came first.
+    /// Moves another node from its addresses `before` to `after`.
     fn readdress(&mut self, name: &Name, before: &[IpAddr], after: &[IpAddr]) -> Vec<ServiceKey> {
-        let touched: BTreeSet<IpAddr> = before.iter().chain(after).copied().collect();
-        let mut dirty = BTreeSet::new();
-        for address in touched {
-            let owner = self.foreign_addresses.get(&address).cloned();
-            let next = if after.contains(&address) {
-                Some(owner.clone().map_or_else(|| name.clone(), |owner| owner.min(name.clone())))
-            } else if owner.as_ref() == Some(name) {
-                self.other_owner(address)
-            } else {
-                owner.clone()
-            };
-            if owner == next {
-                continue;
-            }
-            match next {
-                Some(next) => self.foreign_addresses.insert(address, next),
-                None => self.foreign_addresses.remove(&address),
-            };
-            dirty.extend(self.claimants.get(&address).into_iter().flatten().cloned());
-        }
-        dirty.into_iter().collect()
-    }
-
-    /// Looks through the nodes, which happens only when a node loses an address.
-    fn other_owner(&self, address: IpAddr) -> Option<Name> {
-        let owners = self
-            .nodes
-            .values()
-            .filter(|node| node.name != self.node_name && node.addresses.contains(&address));
-        owners.map(|node| node.name.clone()).min()
+        let set = |addresses: &[IpAddr]| addresses.iter().copied().collect();
+        let owner = Owner::Node(name.clone());
+        let changed = self.foreign_addresses.readdress(&owner, &set(before), &set(after));
+        self.claimants_of(&changed)
     }
 
     fn set_node_port_addresses(&mut self, mut addresses: Vec<IpAddr>) -> Vec<ServiceKey> {
@@ -310,7 +332,7 @@ impl Model {
 }
 
 /// Adds to a sorted list without duplicates. Nearly always it is the only one.
-fn add<T: Ord + Clone>(list: &mut Vec<T>, item: &T) {
+pub(crate) fn add<T: Ord + Clone>(list: &mut Vec<T>, item: &T) {
     if let Err(index) = list.binary_search(item) {
         list.reserve_exact(1);
         list.insert(index, item.clone());

@@ -135,6 +135,34 @@ fn of_two_nodes_with_one_address_the_first_by_name_owns_it() {
 }
 
 #[test]
+fn where_api_servers_answer_concerns_services_that_claim_it() {
+    let claims = |model: &Model| -> Vec<_> {
+        model.resolve(&key("web")).warnings.iter().map(|it| it.reason.clone()).collect()
+    };
+    let (cut_off, others) = ("is an address of the API server and stays there", "Node n2");
+    let mut model =
+        Model::new(NODE).with_api_servers([address("203.0.113.1"), address("203.0.113.2")]);
+    let _ = model.apply(service_event("int x=203.0.113.1 x=203.0.113.3"));
+    assert!(claims(&model)[0].starts_with(&format!("203.0.113.1 {cut_off}")));
+    assert_eq!(claims(&model).len(), 1);
+    let slice = |endpoints| slice_event("kubernetes of=kubernetes", endpoints);
+    check_dirty(&mut model, slice("203.0.113.3 R"), &["web"]);
+    assert_eq!(claims(&model).len(), 2);
+    // What was given stays, and a node with the address is named first.
+    check_dirty(&mut model, slice("203.0.113.1 R"), &["web"]);
+    check_dirty(&mut model, node_event("n2 ip=203.0.113.1"), &["web"]);
+    assert!(claims(&model)[0].contains(others), "{:?}", claims(&model));
+    check_dirty(&mut model, node_event("n2"), &["web"]);
+    check_dirty(&mut model, Event::SliceRemoved(key("kubernetes")), &[]);
+    assert!(claims(&model)[0].contains(cut_off), "{:?}", claims(&model));
+    assert_eq!(claims(&model).len(), 1);
+    // Its slice moves away, and another Service's comes.
+    check_dirty(&mut model, slice("203.0.113.3 R"), &["web"]);
+    check_dirty(&mut model, slice_event("kubernetes of=web", "203.0.113.3 R"), &["web"]);
+    assert_eq!(claims(&model).len(), 1);
+}
+
+#[test]
 fn a_service_that_drops_an_address_no_longer_hears_of_it() {
     let mut model = model([service_event("int x=203.0.113.5")]);
     let _ = model.apply(service_event("int"));

@@ -1,16 +1,17 @@
 //! One Service and its endpoints into its virtual servers. Pure.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use crate::foreign::is_api_server;
 use crate::policy::{Candidate, Demand, List, Selection, select};
 use crate::{
-    Admission, Conditions, EndpointSlice, Family, FrontendKind, Locality, ObjectRef, Pool,
-    Priority, RealServer, Scheduler, SchedulerFlags, Service, ServiceKey, ServicePort,
-    ServicePortName, SourceAddress, ThisNode, TrafficPolicy, Vip, VipChoice, VirtualServer,
-    VirtualServerKey, Warning, WeightRule, WeightSelector, WhenEmpty,
+    Admission, Conditions, EndpointSlice, Family, ForeignAddresses, FrontendKind, Locality,
+    ObjectRef, Pool, Priority, RealServer, Scheduler, SchedulerFlags, Service, ServiceKey,
+    ServicePort, ServicePortName, SourceAddress, ThisNode, TrafficPolicy, Vip, VipChoice,
+    VirtualServer, VirtualServerKey, Warning, WeightRule, WeightSelector, WhenEmpty,
 };
 
 /// What a node serves for one Service.
@@ -47,8 +48,8 @@ pub struct Context<'a> {
     pub node: ThisNode<'a>,
     /// The node's addresses on which node ports are served.
     pub node_port_addresses: &'a [IpAddr],
-    /// Addresses of the cluster's other nodes, with the node that has each.
-    pub foreign_addresses: &'a HashMap<IpAddr, crate::Name>,
+    /// Addresses of the cluster's other nodes and of API servers.
+    pub foreign_addresses: &'a ForeignAddresses,
     /// For Services that do not choose a scheduler themselves.
     pub scheduler: (Scheduler, SchedulerFlags),
 }
@@ -315,22 +316,20 @@ fn virtual_server(
     })
 }
 
-/// A node's own address needs no binding, another node's must never get one: packets to that node
-/// would end here. A Service can opt out.
+/// A node's own address needs no binding; another node's, or an API server's, must never get one:
+/// packets to that host would end here. A Service can opt out.
 fn vip(service: &Service, kind: FrontendKind, address: IpAddr, context: &Context<'_>) -> Vip {
     let leave = kind == FrontendKind::NodePort
         || service.tuning.vip == VipChoice::Leave
-        || (kind != FrontendKind::ClusterIp && context.foreign_addresses.contains_key(&address));
+        || (kind != FrontendKind::ClusterIp && context.foreign_addresses.owner(address).is_some());
     if leave { Vip::Leave } else { Vip::Bind }
 }
 
 /// The API server's own Service, and whatever answers on port 53 in `kube-system`.
 fn priority(service: &Service) -> Priority {
-    let ServiceKey { namespace, name } = &service.key;
-    let is_api_server = &**namespace == "default" && &**name == "kubernetes";
-    let is_dns =
-        &**namespace == "kube-system" && service.ports.iter().any(|port| port.port.get() == 53);
-    if is_api_server || is_dns { Priority::Urgent } else { Priority::Normal }
+    let is_dns = &*service.key.namespace == "kube-system"
+        && service.ports.iter().any(|port| port.port.get() == 53);
+    if is_api_server(&service.key) || is_dns { Priority::Urgent } else { Priority::Normal }
 }
 
 /// Counts addresses, not ports: a pod with two ports is one endpoint.
@@ -359,12 +358,12 @@ fn foreign_address_warnings(service: &Service, context: &Context<'_>) -> Vec<War
     let addresses: BTreeSet<_> =
         service.external_ips.iter().chain(&service.load_balancer_ips).collect();
     let warning = |address: &IpAddr| {
-        let owner = context.foreign_addresses.get(address)?;
+        let owner = context.foreign_addresses.owner(*address)?;
         Some(Warning {
             object: ObjectRef::Service(service.key.clone()),
             reason: format!(
-                "{address} is an address of Node {owner}: it is not made local to other nodes, \
-                 so pods there reach it through {owner}"
+                "{address} is an address of {owner} and stays there: a node that took it for its \
+                 own could not reach {owner} any more"
             ),
         })
     };

@@ -130,12 +130,22 @@ impl FirstLook {
         let pods = facts.pods();
         let config = settings.ipvs_config(facts.node_ips(), pods.detector, pods.own);
         let flags = SchedulerFlags::default();
-        let model = Model::new(node_name.as_str()).with_scheduler(settings.scheduler, flags);
+        let model = Model::new(node_name.as_str())
+            .with_scheduler(settings.scheduler, flags)
+            .with_api_servers(source.api_servers());
         Ok(Self { node_name, node, facts, config, model, source })
     }
 }
 
 impl Source {
+    /// Addresses of API servers that are known without asking one.
+    fn api_servers(&self) -> Vec<IpAddr> {
+        match self {
+            Self::Manifests { .. } => Vec::new(),
+            Self::Cluster { cluster, .. } => cluster.addresses().to_vec(),
+        }
+    }
+
     /// What was asked of an API server.
     pub(crate) fn requests(&self) -> Requests {
         match self {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tests::apiserver::{Credentials, History, Options};
 use tests::lab::{Endpoint, iptables, packet_filter, wait_until};
 
-use crate::cluster::{SOON, Scene, service};
+use crate::cluster::{SOON, Scene, complaints, service};
 
 /// Node 1 with other networks for its pods.
 fn node(scene: &Scene, pod_cidrs: &[&str]) -> Value {
@@ -63,6 +63,57 @@ fn networks_of_pods_that_come_later_or_change_are_in_the_rules() {
     assert!(scene.api.delete("nodes", "", "node-1"));
     thread::sleep(Duration::from_millis(500));
     assert!(has_rules("10.244.7.0/24") && scene.ask(&one).is_ok());
+}
+
+/// The address of node 2, given to a Service.
+const TAKEN: &str = "192.168.50.12";
+
+/// A Service whose external address is node 2's, with a server.
+fn claim(scene: &Scene) {
+    let external = format!("spec:\n  externalIPs: [{TAKEN}]\n");
+    scene.api.apply_yaml(&service(1).service().replace("spec:\n", &external));
+    scene.api.apply_yaml(&service(1).slices(&[Endpoint::from(&scene.pod)]));
+}
+
+/// Whether this node takes the address of node 2 for its own.
+fn takes_it(scene: &Scene) -> bool {
+    scene.kernel().routes.iter().any(|route| route.contains(TAKEN))
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn an_api_servers_address_is_never_taken_from_it() {
+    let address = format!("{TAKEN}:6443").parse().expect("an address");
+    let scene = Scene::with_server_on(2, Options { address, ..Options::default() });
+    claim(&scene);
+    let daemon = scene.serve();
+    assert!(!takes_it(&scene), "{:#?}", scene.kernel().routes);
+    assert!(complaints(&daemon, "192.168.50.12 is an address of the API server") > 0);
+    // Still heard, and served from inside the cluster.
+    scene.apply(&service(2), &[Endpoint::from(&scene.pod)]);
+    scene.is_soon_served(&service(2));
+    assert!(scene.ask(&service(1)).is_ok());
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn another_nodes_address_is_not_taken_from_it_if_every_node_is_known() {
+    let scene = Scene::new(Options::default());
+    claim(&scene);
+    let daemon = scene.serve();
+    assert!(takes_it(&scene), "nobody told it: {:#?}", scene.kernel().routes);
+    drop(daemon);
+
+    scene.configure(&Credentials::Nothing, |text| format!("{text}\nproxyd:\n  watchNodes: all\n"));
+    let daemon = scene.start();
+    daemon.wait_for_log("synced everything");
+    assert!(!takes_it(&scene), "{:#?}", scene.kernel().routes);
+    assert!(complaints(&daemon, "192.168.50.12 is an address of Node node-2") > 0);
+    let other = scene.api.object("nodes", "", "node-2").expect("it is there");
+    assert!(scene.api.delete("nodes", "", "node-2"));
+    wait_until("the Node is gone, its address free", SOON, || takes_it(&scene));
+    scene.api.apply(&other);
+    wait_until("it is back", SOON, || !takes_it(&scene));
 }
 
 /// Both take half a minute, so they wait together: a Node that does not come, and the death of

@@ -1,5 +1,6 @@
 //! The connection to the API server.
 
+use std::iter;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
@@ -29,6 +30,8 @@ const PROBES: u32 = 3;
 /// The way to the API server, as the configuration says.
 pub(super) struct ApiServer {
     settings: config::Client,
+    /// Addresses of API servers, of those that are not given by name.
+    addresses: Vec<IpAddr>,
     requests: Requests,
     current: Mutex<Current>,
 }
@@ -47,16 +50,24 @@ impl ApiServer {
     /// The files cannot be used.
     pub(super) async fn new(settings: &config::Client) -> anyhow::Result<Self> {
         let requests = Requests::default();
-        let client = open(settings, 0, &requests).await?;
+        let (client, first) = open(settings, 0, &requests).await?;
+        let others = settings.other_servers.iter().filter_map(|url| url.parse().ok());
+        let addresses = iter::once(first).chain(others).filter_map(|url| address(&url)).collect();
         let current = Mutex::new(Current { client, turn: 0 });
-        Ok(Self { settings: settings.clone(), requests, current })
+        Ok(Self { settings: settings.clone(), addresses, requests, current })
     }
 
     /// With a client that is there.
     #[cfg(test)]
     pub(super) fn with_client(client: kube::Client) -> Self {
         let current = Mutex::new(Current { client, turn: 0 });
-        Self { settings: config::Client::default(), requests: Requests::default(), current }
+        let settings = config::Client::default();
+        Self { settings, addresses: Vec::new(), requests: Requests::default(), current }
+    }
+
+    /// Addresses of API servers, of those that are not given by name.
+    pub(super) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
     }
 
     /// What to ask with.
@@ -72,7 +83,7 @@ impl ApiServer {
     /// From now on it is asked with what the files say now, if that can be used.
     pub(super) async fn renew(&self) {
         let turn = self.lock().turn;
-        if let Ok(client) = open(&self.settings, turn, &self.requests).await {
+        if let Ok((client, _)) = open(&self.settings, turn, &self.requests).await {
             self.lock().client = client;
         }
     }
@@ -96,11 +107,12 @@ impl ApiServer {
     }
 }
 
+/// A client of the API server whose turn it is, and that server.
 async fn open(
     settings: &config::Client,
     turn: usize,
     requests: &Requests,
-) -> anyhow::Result<kube::Client> {
+) -> anyhow::Result<(kube::Client, http::Uri)> {
     let mut config = read(settings).await?;
     if let Some(other) = in_turn(&settings.other_servers, turn) {
         config.cluster_url = other.parse().context("it was checked")?;
@@ -109,13 +121,14 @@ async fn open(
     // How long to wait, and what to do about failures, is decided for each request.
     (config.read_timeout, config.write_timeout) = (None, None);
     config.default_retry = false;
-    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let server = config.cluster_url.clone();
+    let host = server.authority().map(ToString::to_string).unwrap_or_default();
     let counting = Counting { requests: requests.clone(), host: host.into() };
     let client = match config.proxy_url {
         Some(_) => ClientBuilder::try_from(config).map(|it| it.with_layer(&counting).build()),
         None => direct(&config, &counting),
     };
-    client.context("prepare the client of the API server")
+    Ok((client.context("prepare the client of the API server")?, server))
 }
 
 /// A client whose connections notice that the other side is dead, which `kube` does not make.
@@ -182,8 +195,7 @@ fn in_cluster() -> anyhow::Result<kube::Config> {
 static SAID: Once = Once::new();
 
 fn say_circular(server: &http::Uri) {
-    let host = server.host().unwrap_or_default();
-    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let is_address = address(server).is_some();
     warn!(
         %server,
         "the API server is reached through {}, which works only once this node serves it: after \
@@ -192,9 +204,22 @@ fn say_circular(server: &http::Uri) {
     );
 }
 
+/// Where a server is, unless it is given by name.
+fn address(server: &http::Uri) -> Option<IpAddr> {
+    server.host()?.trim_matches(['[', ']']).parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_known_and_names_are_not() {
+        let of = |url: &str| address(&url.parse().unwrap()).map(|ip| ip.to_string());
+        assert_eq!(of("https://192.0.2.1:6443").as_deref(), Some("192.0.2.1"));
+        assert_eq!(of("https://[2001:db8::1]:6443/path").as_deref(), Some("2001:db8::1"));
+        assert_eq!(of("https://api.example:6443"), None);
+    }
 
     #[test]
     fn api_servers_take_turns() {

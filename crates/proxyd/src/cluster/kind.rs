@@ -4,6 +4,7 @@ use std::fmt;
 
 use proxy_core::ObjectRef;
 
+use crate::config::WatchedNodes;
 use crate::metrics::Resource;
 
 /// A kind of object, in the words of the API.
@@ -79,8 +80,12 @@ impl Selection {
         nothing
     }
 
-    /// One Node.
-    pub(super) fn node(name: &str) -> Self {
-        Self { kind: Kind::Nodes, labels: None, fields: Some(format!("metadata.name={name}")) }
+    /// The Node of this name, or all.
+    pub(super) fn nodes(watched: WatchedNodes, own: &str) -> Self {
+        let fields = match watched {
+            WatchedNodes::Own => Some(format!("metadata.name={own}")),
+            WatchedNodes::All => None,
+        };
+        Self { kind: Kind::Nodes, labels: None, fields }
     }
 }

@@ -1,4 +1,4 @@
-//! Services, EndpointSlices and this node's Node from an API server, and every change of them.
+//! Services, EndpointSlices and this node's Node, or every one, from an API server, and every change of them.
 //!
 //! ```text
 //! client      the way there, as kubeconfig or the pod's service account says
@@ -26,6 +26,7 @@ mod outage;
 mod tracker;
 mod watch;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -39,7 +40,7 @@ use proxy_core::api;
 use tokio::runtime::{self, Runtime};
 use tracing::{debug, info, warn};
 
-use crate::config::Settings;
+use crate::config::{Settings, WatchedNodes};
 use crate::driver::Input;
 use crate::metrics::{Connection, Requests, Resource, Sources};
 use crate::notice::Notices;
@@ -64,6 +65,7 @@ pub(crate) struct Cluster {
     runtime: Runtime,
     server: Arc<ApiServer>,
     node_name: String,
+    nodes: WatchedNodes,
 }
 
 impl Cluster {
@@ -78,7 +80,12 @@ impl Cluster {
             .build()
             .context("start the client of the API server")?;
         let server = Arc::new(runtime.block_on(ApiServer::new(&settings.client))?);
-        Ok(Self { runtime, server, node_name: node_name.to_owned() })
+        Ok(Self { runtime, server, node_name: node_name.to_owned(), nodes: settings.nodes })
+    }
+
+    /// Addresses of API servers, of those that are not given by name.
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
+        self.server.addresses()
     }
 
     /// What was asked of the API server.
@@ -157,7 +164,7 @@ impl Cluster {
     fn streams(&self) -> impl futures::Stream<Item = News> + Unpin + use<> {
         let services = Selection::services();
         let slices = Selection::slices();
-        let node = Selection::node(&self.node_name);
+        let node = Selection::nodes(self.nodes, &self.node_name);
         select_all([
             self.watch::<api::Service>(services),
             self.watch::<api::EndpointSlice>(slices),

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::config::WatchedNodes;
 
 /// What a server says in a watch: each line after so many seconds. The end comes after the last;
 /// with `MUTE`, never.
@@ -60,7 +61,7 @@ async fn listen(scripts: &'static [Script]) -> (Vec<(u64, String)>, Vec<String>)
     });
     let client = kube::Client::new(server, "default");
     let server = Arc::new(ApiServer::with_client(client));
-    let watch = Watch::<api::Node>::new(&server, Selection::node("node-1"));
+    let watch = Watch::<api::Node>::new(&server, Selection::nodes(WatchedNodes::Own, "node-1"));
     let begin = Instant::now();
     let news = watch.stream().map(|news| (begin.elapsed().as_secs(), word(&news.heard)));
     let heard = news.take_until(Box::pin(done.notified())).collect().await;
@@ -143,7 +144,7 @@ fn what_has_arrived_is_read_without_a_pause() {
     let runtime = runtime.enable_time().build().unwrap();
     let at_once = runtime.block_on(async {
         let server = Arc::new(ApiServer::with_client(kube::Client::new(server, "default")));
-        let watch = Watch::<api::Node>::new(&server, Selection::node("node-1"));
+        let watch = Watch::<api::Node>::new(&server, Selection::nodes(WatchedNodes::Own, "node-1"));
         let mut news = Box::pin(watch.stream());
         let first: Vec<_> = news.by_ref().take(2).map(|news| word(&news.heard)).collect().await;
         assert_eq!(first, ["list begins", "present"]);

@@ -10,6 +10,7 @@ use ipvs_backend::rules::InputPolicy;
 use ipvs_backend::{AuditPace, Binding};
 
 use super::scalar::MarkBits;
+use super::settings::WatchedNodes;
 use super::v1alpha1::{InternalMarks, Proxyd};
 use super::validate::Check;
 
@@ -48,6 +49,17 @@ pub(super) fn api_servers(proxyd: &Proxyd, check: &mut Check<'_>) -> Vec<String>
         }
     }
     given.to_vec()
+}
+
+pub(super) fn nodes(proxyd: &Proxyd, check: &mut Check<'_>) -> WatchedNodes {
+    match proxyd.watch_nodes.as_deref() {
+        None | Some("own") => WatchedNodes::Own,
+        Some("all") => WatchedNodes::All,
+        Some(other) => {
+            check.error("proxyd.watchNodes", other, "must be own or all");
+            WatchedNodes::Own
+        }
+    }
 }
 
 /// Longer ones do not fit into a socket's address, with the zero at the end.

@@ -27,6 +27,8 @@ pub struct Settings {
     pub node_name: Option<String>,
     /// The API server.
     pub client: Client,
+    /// Which Nodes are asked for.
+    pub nodes: WatchedNodes,
     /// The address of this node, if not unspecified; its family goes first. Nothing listens on it.
     pub bind_address: IpAddr,
     /// Where `/healthz` and `/livez` are served; `None` for nowhere.
@@ -125,6 +127,16 @@ pub struct Client {
     pub qps: f64,
     /// Requests at once.
     pub burst: u32,
+}
+
+/// Which Nodes an API server is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WatchedNodes {
+    /// This node's own.
+    #[default]
+    Own,
+    /// Every one, so that no Service's external address that is another node's is taken from it.
+    All,
 }
 
 /// What happens when a server cannot listen.

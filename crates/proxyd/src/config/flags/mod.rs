@@ -354,6 +354,12 @@ fn help(flag: &Flag) -> String {
             "Other API servers of the cluster, as URLs, asked in turn when one does not answer"
                 .to_owned()
         }
+        ("watch-nodes", _) => {
+            "Whether to know this node's Node only, `own`, or `all`, so that no other node's \
+             address is taken from it by a Service's external address; costs API servers the \
+             changes of every Node, for every node"
+                .to_owned()
+        }
         ("node-ip", _) => {
             "Source address of the node's own connections to Services, one a family; default: the \
              Node object's that an interface has, else an interface's"

@@ -137,6 +137,7 @@ pub(super) const FLAGS: &[Flag] = &[
     text("manifests", "proxyd.manifests"),
     switch("any-mode", "proxyd.anyMode"),
     field("api-servers", Kind::List, "proxyd.apiServers"),
+    text("watch-nodes", "proxyd.watchNodes"),
     field("node-ip", Kind::List, "proxyd.nodeIPs"),
     text("input-policy", "proxyd.inputPolicy"),
     text("binding", "proxyd.binding"),

@@ -69,6 +69,7 @@ fn every_field_has_kube_proxys_default() {
             "manifests": "",
             "anyMode": false,
             "apiServers": null,
+            "watchNodes": "own",
             "nodeIPs": null,
             "inputPolicy": "accept",
             "auditServicesPerSecond": 20, "socket": "/run/proxyd/proxyd.sock",

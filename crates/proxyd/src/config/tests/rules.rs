@@ -188,6 +188,8 @@ fn own_settings_are_checked() {
         ("proxyd: {nodeIPs: [192.0.2.1, 192.0.2.2]}", &["proxyd.nodeIPs[1]"]),
         ("proxyd: {apiServers: ['https://192.0.2.1:6443', 'http://[::1]:80']}", &[]),
         ("proxyd: {apiServers: ['192.0.2.1:6443']}", &["proxyd.apiServers[0]"]),
+        ("proxyd: {watchNodes: all}", &[]),
+        ("proxyd: {watchNodes: none}", &["proxyd.watchNodes"]),
         ("proxyd: {nodeIPs: [127.0.0.1]}", &["proxyd.nodeIPs[0]"]),
         ("proxyd: {nodeIPs: [node-1]}", &["proxyd.nodeIPs[0]"]),
         ("proxyd: {socket: ''}", &[]),
