@@ -136,12 +136,16 @@ fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()
     notices.node(Reason::Starting, String::new());
     let (failure, probes) = (settings.bind_failure, metrics.probes());
     health::start(settings.healthz, failure, published.clone(), probes, notices.clone())
+        .inspect_err(|it| notices.last(Reason::FailedToStartProxierHealthcheck, it.to_string()))
         .context("start the health servers")?;
     let metrics = metrics.exposition();
     let (in_effect, configuration) = watch::channel(reload.configuration.json().into());
     if let Some(address) = settings.metrics {
         let pages = Pages { configuration: configuration.clone(), published };
-        metrics.serve(address, failure, pages).context("start the metrics server")?;
+        metrics
+            .serve(address, failure, pages)
+            .inspect_err(|it| notices.last(Reason::FailedToStartMetricServer, it.to_string()))
+            .context("start the metrics server")?;
     }
     if let Some(socket) = &settings.socket {
         let pages = status::Pages { configuration, metrics, lines };

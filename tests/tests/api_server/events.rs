@@ -33,6 +33,26 @@ fn is_told(scene: &Scene, daemon: &Daemon, (kind, name): (&str, &str), words: &[
 
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
+fn an_address_that_cannot_be_had_is_an_event_if_that_is_the_end() {
+    let scene = Scene::new(Options::default());
+    for (path, name, place) in [
+        ("healthzBindAddress", "FailedToStartProxierHealthcheck", "/healthz"),
+        ("metricsBindAddress", "FailedToStartMetricServer", "/metrics"),
+    ] {
+        scene.configure(&Credentials::Nothing, |text| {
+            text.replace(&format!("{path}: \"\""), &format!("{path}: 192.0.2.99:1000"))
+                .replace("bindAddressHardFail: false", "bindAddressHardFail: true")
+        });
+        let output = scene.run(&[], &[]);
+        assert!(!output.status.success(), "{output:?}");
+        let told = told(&scene, "Node", "node-1");
+        let said = format!("{name}: {place} cannot be answered at 192.0.2.99:1000: ");
+        assert!(told.iter().any(|one| one.starts_with(&said)), "{said} {told:#?} {output:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
 fn what_a_service_does_not_get_is_an_event_on_it() {
     let scene = Scene::new(Options::default());
     let (good, rival) = (service(1), service(2));

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, TryFutureExt as _};
 use http::{Request, Response};
 use tower::{Layer, Service};
 
@@ -51,17 +52,13 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (requests, host) = (self.requests.clone(), Arc::clone(&self.host));
         let method = request.method().clone();
-        let failed = (requests.clone(), Arc::clone(&host), method.clone());
-        self.inner
-            .call(request)
-            .inspect_ok(move |answer| {
-                requests.done(method.as_str(), &host, answer.status().as_str());
-            })
-            .inspect_err(move |_| {
-                let (requests, host, method) = failed;
-                requests.done(method.as_str(), &host, "<error>");
-            })
-            .boxed()
+        let began = Instant::now();
+        let count = move |answer: &Result<Response<B>, S::Error>| {
+            let status = answer.as_ref().ok().map(Response::status);
+            let code = status.as_ref().map_or("<error>", |status| status.as_str());
+            requests.done(method.as_str(), &host, code, began.elapsed());
+        };
+        self.inner.call(request).inspect(count).boxed()
     }
 }
 
@@ -111,5 +108,8 @@ mod tests {
             );
             assert!(text.contains(&series), "{text}");
         }
+        let timed = "rest_client_request_duration_seconds_count{verb=\"GET\",\
+                     host=\"192.0.2.1:6443\"} 4\n";
+        assert!(text.contains(timed), "{text}");
     }
 }

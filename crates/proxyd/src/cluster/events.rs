@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -19,7 +20,7 @@ use tracing::{debug, warn};
 
 use super::client::ApiServer;
 use super::failure::{Failure, answer};
-use crate::notice::{Notice, Reason, Regarding};
+use crate::notice::{Notice, Reason, Regarding, Said};
 
 /// API servers keep an Event for an hour. Until then it need not be said again.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -40,12 +41,13 @@ const NOTE: usize = 1024;
 pub(super) async fn publish(
     server: Arc<ApiServer>,
     node_name: String,
-    mut notices: Receiver<Notice>,
+    mut notices: Receiver<Said>,
 ) {
     let mut memory = Memory::default();
-    while let Some(notice) = notices.recv().await {
+    while let Some(Said { notice, waits }) = notices.recv().await {
         if memory.is_news(&notice, Instant::now()) {
-            tokio::spawn(make(Arc::clone(&server), node_name.clone(), notice));
+            let made = make(Arc::clone(&server), node_name.clone(), notice);
+            tokio::spawn(made.inspect(|()| drop(waits)));
         }
     }
 }

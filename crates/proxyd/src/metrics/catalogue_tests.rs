@@ -40,7 +40,7 @@ fn eventful() -> Scene {
         sources.connection(resource, Connection::Down);
         sources.rejected(resource, 1);
     }
-    scene.requests.done("GET", "10.96.0.1:443", "200");
+    scene.requests.done("GET", "10.96.0.1:443", "200", Duration::from_millis(3));
     for path in ["/healthz", "/livez"] {
         scene.metrics.probes().answered(path, 200);
     }
@@ -166,6 +166,9 @@ fn kube_proxys_metrics_have_its_names_types_labels_and_buckets() {
     let requests = &told["rest_client_requests_total"];
     let labels: Vec<_> = requests.labels.iter().map(String::as_str).collect();
     assert_eq!((&*requests.kind, &*labels), ("counter", &["code", "host", "method"][..]));
+    let durations = &told["rest_client_request_duration_seconds"];
+    let labels: Vec<_> = durations.labels.iter().map(String::as_str).collect();
+    assert_eq!((&*durations.kind, &*labels), ("histogram", &["host", "verb"][..]));
 }
 
 /// What `promtool check metrics` looks at, and no more than that.

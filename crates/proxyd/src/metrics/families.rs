@@ -60,7 +60,7 @@ const DRIFT: [&str; 3] = ["missing", "changed", "unexpected"];
 
 /// Makes histograms with the buckets of one metric.
 #[derive(Clone, Copy)]
-pub(super) struct Buckets(fn() -> Vec<f64>);
+pub(super) struct Buckets(pub(super) fn() -> Vec<f64>);
 
 impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {

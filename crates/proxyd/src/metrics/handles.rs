@@ -1,12 +1,13 @@
 //! What others write their numbers with.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family as Labelled;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::families::Families;
+use super::families::{Buckets, Families};
 use super::recorder::{number, seconds};
 
 /// For what follows the objects.
@@ -64,20 +65,41 @@ impl Sources {
 }
 
 /// For the client of the API server, which is there before the metrics are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Requests(Labelled<[(&'static str, String); 3], Counter>);
+#[derive(Clone, Debug)]
+pub(crate) struct Requests {
+    answers: Labelled<[(&'static str, String); 3], Counter>,
+    durations: Labelled<[(&'static str, String); 2], Histogram, Buckets>,
+}
+
+/// Those of Go's client, from 5 ms to a minute.
+fn request_buckets() -> Vec<f64> {
+    vec![0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0]
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let durations = Labelled::new_with_constructor(Buckets(request_buckets));
+        Self { answers: Labelled::default(), durations }
+    }
+}
 
 impl Requests {
-    /// A request was answered, or was not: then `code` is `<error>`, as it is in Go's client.
-    pub(crate) fn done(&self, method: &str, host: &str, code: &str) {
+    /// The answer to a request began after `took`, or it failed: then `code` is `<error>`, as it is
+    /// in Go's client.
+    pub(crate) fn done(&self, method: &str, host: &str, code: &str, took: Duration) {
+        let labels =
+            [("verb", method), ("host", host)].map(|(label, value)| (label, value.to_owned()));
+        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
         let labels = [("code", code), ("method", method), ("host", host)];
         let labels = labels.map(|(label, value)| (label, value.to_owned()));
-        self.0.get_or_create(&labels).inc();
+        self.answers.get_or_create(&labels).inc();
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Requests to the API server that were answered, and those that were not";
-        registry.register("rest_client_requests", help, self.0.clone());
+        registry.register("rest_client_requests", help, self.answers.clone());
+        let help = "How long the API server took to begin an answer, or the request to fail";
+        registry.register("rest_client_request_duration_seconds", help, self.durations.clone());
     }
 }
 
