@@ -69,7 +69,7 @@ fn run(
             Outcome::Resynced(report) => {
                 println!("{after} ms: resynced, {} changes", report.changes)
             }
-            Outcome::Audited(report) => {
+            Outcome::Audited { report, .. } => {
                 println!("{after} ms: audited, {} changes", report.changes)
             }
             Outcome::Applied { delta, report } => {

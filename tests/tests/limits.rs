@@ -207,7 +207,7 @@ fn without_ipv6_the_rest_is_served_and_that_is_told_once() {
     };
     ask();
     daemon.signal(Signal::HUP);
-    daemon.wait_for_log("read back everything");
+    daemon.wait_for_log("compared everything");
     let log = daemon.log();
     let complaints: Vec<_> = log.lines().filter(|line| line.contains("not support")).collect();
     assert_eq!(complaints.len(), 1, "{log}");

@@ -258,6 +258,25 @@ fn devices_that_come_and_go_cost_nothing_and_new_addresses_a_look_a_second() {
 /// finds it.
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
+fn who_asks_for_a_comparison_is_told_what_differed_down_to_the_servers() {
+    let scene = serve("");
+    let before = scene.state();
+    let target = web().targets().next().expect("it has an address").to_string();
+    let weigh = ["-e", "-t", &target, "-r", "10.244.2.10:8080", "-m", "-w", "7"];
+    let _ = scene.node().exec("ipvsadm", &weigh);
+    let _ = scene.node().exec("ipset", &["flush", "KUBE-CLUSTER-IP"]);
+    scene.daemon.signal(Signal::HUP);
+    scene.daemon.wait_for_log("compared everything");
+    let log = scene.daemon.log();
+    for object in ["10.244.2.10:8080", "KUBE-CLUSTER-IP"] {
+        let is_told = |line: &str| line.contains(DRIFT) && line.contains(object);
+        assert!(log.lines().any(is_told), "{object}: {log}");
+    }
+    assert_eq!(scene.state(), before);
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
 fn rules_that_somebody_flushed_are_put_back() {
     let scene = serve("");
     let rules = || scene.node().enter(packet_filter);

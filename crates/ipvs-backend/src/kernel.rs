@@ -38,6 +38,12 @@ pub trait Kernel: Send {
     /// When a dump could not be read to its end.
     fn observe_network(&mut self) -> io::Result<Observed>;
 
+    /// Whether there is such a service.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    fn has_service(&mut self, service: &ServiceId) -> io::Result<bool>;
+
     /// The destinations of a service with their connections; none if there is no such service.
     ///
     /// # Errors
@@ -199,6 +205,10 @@ impl Kernel for Netlink {
         let mut observed = Observed::default();
         self.observe_links(&mut observed)?;
         Ok(observed)
+    }
+
+    fn has_service(&mut self, service: &ServiceId) -> io::Result<bool> {
+        Ok(self.ipvs.service(service)?.is_some())
     }
 
     fn destinations(&mut self, service: &ServiceId) -> io::Result<Vec<DestinationStatus>> {

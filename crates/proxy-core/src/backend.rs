@@ -42,11 +42,12 @@ pub trait Backend: Send {
     fn apply(&mut self, delta: &Delta) -> Result<Report, BackendError>;
 
     /// Compares what is there with what should be, mends it and reports the drift. Called in
-    /// quiet times; a backend with much to read may do a part each time.
+    /// quiet times, and when somebody asks.
     ///
     /// # Errors
     /// When the state of the data plane is not known afterwards.
-    fn audit(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
+    fn audit(&mut self, desired: &DesiredState, extent: Extent) -> Result<Report, BackendError> {
+        let _ = extent;
         self.resync(desired)
     }
 
@@ -67,6 +68,16 @@ pub trait Backend: Send {
     fn cleanup(&mut self) -> Result<Report, BackendError>;
 }
 
+/// How much of the data plane an audit compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What a few reads show; a backend with much to read compares the rest in turns, in
+    /// [`Backend::maintain`].
+    Part,
+    /// Everything, however long it takes.
+    Whole,
+}
+
 /// A pointer to a backend is that backend.
 macro_rules! forward {
     ($pointer:ty) => {
@@ -83,8 +94,12 @@ macro_rules! forward {
                 (**self).apply(delta)
             }
 
-            fn audit(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
-                (**self).audit(desired)
+            fn audit(
+                &mut self,
+                desired: &DesiredState,
+                extent: Extent,
+            ) -> Result<Report, BackendError> {
+                (**self).audit(desired, extent)
             }
 
             fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {

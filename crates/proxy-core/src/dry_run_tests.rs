@@ -1,4 +1,5 @@
 use super::*;
+use crate::Extent;
 use crate::FrontendKind::ClusterIp;
 use crate::memory::{Calls, MemoryBackend};
 use crate::test_support::{desired, server};
@@ -11,7 +12,7 @@ fn everything_is_written_down_and_nothing_reaches_the_backend() {
     let reports = [
         dry.resync(&desired([web.clone()])),
         dry.apply(&delta),
-        dry.audit(&DesiredState::new()),
+        dry.audit(&DesiredState::new(), Extent::Part),
         dry.cleanup(),
     ];
     for report in reports {

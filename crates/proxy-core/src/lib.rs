@@ -128,8 +128,8 @@ mod virtual_server;
 pub mod why;
 
 pub use backend::{
-    Backend, BackendError, Capabilities, Drift, DriftKind, Failure, Feature, Inspect, Maintenance,
-    ObjectError, Report,
+    Backend, BackendError, Capabilities, Drift, DriftKind, Extent, Failure, Feature, Inspect,
+    Maintenance, ObjectError, Report,
 };
 pub use endpoint::{Conditions, Endpoint, EndpointSlice, Hints, SliceKey, SlicePort};
 pub use foreign::{ForeignAddresses, Owner};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Extent;
 use crate::FrontendKind::ClusterIp;
 use crate::test_support::{desired, server};
 
@@ -55,7 +56,7 @@ fn a_refused_server_fails_until_it_is_accepted() {
 fn a_refused_server_is_no_drift() {
     let mut backend = backend();
     backend.refuse(one("").key);
-    let report = backend.audit(&desired([one("C"), two("B")])).unwrap();
+    let report = backend.audit(&desired([one("C"), two("B")]), Extent::Part).unwrap();
     assert_eq!((report.failed.len(), report.drift), (1, Vec::new()));
 }
 
@@ -70,8 +71,13 @@ fn what_others_did_is_drift_until_the_process_ends() {
     };
     let mut backend = backend();
     tamper(&mut backend);
-    let drift: Vec<_> =
-        backend.audit(&wanted).unwrap().drift.iter().map(|drift| drift.kind).collect();
+    let drift: Vec<_> = backend
+        .audit(&wanted, Extent::Part)
+        .unwrap()
+        .drift
+        .iter()
+        .map(|drift| drift.kind)
+        .collect();
     assert_eq!(drift, [DriftKind::Missing, DriftKind::Changed]);
     tamper(&mut backend);
     backend.restart();

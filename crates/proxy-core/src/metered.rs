@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Backend, BackendError, Capabilities, Delta, DesiredState, Maintenance, Report};
+use crate::{
+    Backend, BackendError, Capabilities, Delta, DesiredState, Extent, Maintenance, Report,
+};
 
 /// Wraps a backend and measures it. The clock is an argument, like everywhere in this crate.
 pub struct Metered<B> {
@@ -110,8 +112,8 @@ impl<B: Backend> Backend for Metered<B> {
         Ok(self.count(report))
     }
 
-    fn audit(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
-        let report = self.timed(|meter| &mut meter.resyncs, |it| it.audit(desired))?;
+    fn audit(&mut self, desired: &DesiredState, extent: Extent) -> Result<Report, BackendError> {
+        let report = self.timed(|meter| &mut meter.resyncs, |it| it.audit(desired, extent))?;
         Ok(self.count(report))
     }
 

@@ -31,7 +31,7 @@ fn calls_are_counted_and_timed_and_their_reports_added_up() {
 
     assert_eq!(metered.resync(&wanted).unwrap().changes, 2);
     metered.backend_mut().tamper(|servers| servers.clear());
-    assert_eq!(metered.audit(&wanted).unwrap().drift.len(), 2);
+    assert_eq!(metered.audit(&wanted, Extent::Part).unwrap().drift.len(), 2);
     metered.backend_mut().refuse(one.key);
     let delta = Delta { upserts: Vec::new(), removals: vec![one.key, two.key] };
     assert_eq!(metered.apply(&delta).unwrap().failed.len(), 1);

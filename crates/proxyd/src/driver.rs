@@ -33,7 +33,7 @@ pub(crate) enum Input {
     /// Somebody wants to know something.
     Asked(Inquiry),
     /// Compare everything with the kernel now.
-    Resync,
+    Audit,
     /// Go, and leave everything in place.
     Stop,
 }
@@ -102,7 +102,7 @@ pub(crate) fn drive<B: Networked>(
                         Input::Asked(inquiry) => {
                             chronicle.answer(inquiry, &mut reconciler, &journal, Now::read());
                         }
-                        Input::Resync => reconciler.request_resync(),
+                        Input::Audit => reconciler.request_audit(),
                         Input::Stop => return,
                     }
                 }

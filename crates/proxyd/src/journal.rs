@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proxy_core::reconciler::{Outcome, Parked, Step};
 use proxy_core::{
-    BackendError, Conflict, Delta, DesiredState, Failure, Report, VirtualServerKey, Warning,
+    BackendError, Conflict, Delta, DesiredState, Extent, Failure, Report, VirtualServerKey, Warning,
 };
 use tracing::{debug, error, info, warn};
 
@@ -46,7 +46,7 @@ impl Journal {
             Outcome::Idle => {}
             Outcome::Applied { delta, report } => self.applied(delta, report, took),
             Outcome::Resynced(report) => self.resynced(report, took),
-            Outcome::Audited(report) => self.audited(report, took),
+            Outcome::Audited { extent, report } => self.audited(*extent, report, took),
             Outcome::Maintained(report) => self.maintained(report),
             Outcome::Failed(error) => self.failed(error),
         }
@@ -123,9 +123,13 @@ impl Journal {
         self.say_failures(&report.failed);
     }
 
-    fn audited(&mut self, report: &Report, took: Duration) {
+    fn audited(&mut self, extent: Extent, report: &Report, took: Duration) {
         self.recovered();
-        debug!(drift = report.drift.len(), took = ?took, "audited");
+        let drift = report.drift.len();
+        match extent {
+            Extent::Part => debug!(drift, took = ?took, "audited"),
+            Extent::Whole => info!(drift, took = ?took, "compared everything"),
+        }
         self.drift(report);
         self.solved(|_| true, &report.failed);
         self.say_failures(&report.failed);

@@ -248,7 +248,7 @@ fn follow_manifests(
 /// Turns signals into inputs until one says stop.
 fn obey(signals: &mut Signals, inputs: &Sender<Input>) {
     for signal in signals.forever() {
-        let input = if signal == SIGHUP { Input::Resync } else { Input::Stop };
+        let input = if signal == SIGHUP { Input::Audit } else { Input::Stop };
         let is_last = matches!(input, Input::Stop);
         if inputs.send(input).is_err() || is_last {
             return;

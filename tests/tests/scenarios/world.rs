@@ -138,7 +138,7 @@ impl World {
             Outcome::Resynced(report) => {
                 self.say_done(&format!("{at} resynced"), changed, report);
             }
-            Outcome::Audited(report) => {
+            Outcome::Audited { report, .. } => {
                 self.say_done(&format!("{at} audited"), changed, report);
             }
             Outcome::Failed(error) => self.say(format_args!("{at} failed to {error}")),

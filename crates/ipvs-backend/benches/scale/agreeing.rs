@@ -66,6 +66,10 @@ impl Kernel for Agreeing {
         Ok(observed)
     }
 
+    fn has_service(&mut self, service: &ServiceId) -> io::Result<bool> {
+        Ok(self.0.contains_key(service))
+    }
+
     fn observe_network(&mut self) -> io::Result<Observed> {
         let route = |server: &Arc<VirtualServer>| {
             let address = server.key.address;

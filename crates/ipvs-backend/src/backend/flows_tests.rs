@@ -56,6 +56,10 @@ impl Kernel for Tracker {
         Ok(Observed::default())
     }
 
+    fn has_service(&mut self, _: &ServiceId) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn destinations(&mut self, _: &ServiceId) -> io::Result<Vec<DestinationStatus>> {
         Ok(Vec::new())
     }

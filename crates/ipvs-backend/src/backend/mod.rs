@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use proxy_core::{
-    Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Maintenance,
-    Report, VirtualServerKey,
+    Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Extent,
+    Maintenance, Report, VirtualServerKey,
 };
 
 use crate::drain::{DrainPolicy, Drains};
@@ -166,17 +166,17 @@ impl<K: Kernel> IpvsBackend<K> {
         Ok(statuses.into_iter().map(|status| status.destination).collect())
     }
 
-    /// Compares the destinations of the services whose turn has come.
-    fn compare_destinations(&mut self, now: Instant) -> Result<Report, BackendError> {
+    /// Compares the destinations of services.
+    fn compare_destinations(&mut self, services: Vec<ServiceId>) -> Result<Report, BackendError> {
         let mut report = Report::default();
-        for id in self.rolling.turn(now) {
+        for id in services {
             let found = self.destinations(&id)?;
             let Some(known) = self.observed.services.get_mut(&id) else { continue };
             if known.destinations == found {
                 continue;
             }
-            // None at all: the service itself may be gone. If it is not, it is not in the way.
-            if found.is_empty() && self.ledger.wanted_service(&id).is_some() {
+            let attempt = "read whether a service is there";
+            if found.is_empty() && !self.kernel.has_service(&id).map_err(attempting(attempt))? {
                 self.observed.services.remove(&id);
             } else {
                 known.destinations = found;
@@ -255,8 +255,8 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
     }
 
     /// Compares all that a few dumps show at once: services, sets, routes and static rules.
-    /// Destinations follow in turns, in [`Backend::maintain`].
-    fn audit(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
+    /// Destinations follow in turns, in [`Backend::maintain`], unless everything is asked for.
+    fn audit(&mut self, desired: &DesiredState, extent: Extent) -> Result<Report, BackendError> {
         let (mut observed, saved) = self.observe()?;
         let mut touched = Touched::default();
         for (id, service) in &mut observed.services {
@@ -280,14 +280,23 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         if report.failed.is_empty() {
             self.forget_known();
         }
-        self.rolling.begin(touched.services.into_keys());
-        Ok(Report { drift: found, ..report })
+        let mut report = Report { drift: found, ..report };
+        let services = touched.services.into_keys();
+        match extent {
+            Extent::Part => self.rolling.begin(services),
+            Extent::Whole => {
+                self.rolling.clear();
+                report.merge(self.compare_destinations(services.collect())?);
+            }
+        }
+        Ok(report)
     }
 
     fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
         let mut report = self.settle_doubts()?;
         report.merge(self.end_drains(now)?);
-        report.merge(self.compare_destinations(now)?);
+        let services = self.rolling.turn(now);
+        report.merge(self.compare_destinations(services)?);
         self.forget_stale_flows(&mut report);
         let next = [self.drains.next(now), self.rolling.next(now)].into_iter().flatten().min();
         Ok(Maintenance { report, next })

@@ -93,6 +93,10 @@ impl Kernel for FakeKernel {
         self.read(network)
     }
 
+    fn has_service(&mut self, service: &ServiceId) -> io::Result<bool> {
+        self.read(|state| state.services.contains_key(service))
+    }
+
     fn destinations(&mut self, service: &ServiceId) -> io::Result<Vec<DestinationStatus>> {
         self.read(|state| {
             let found = state.services.get(service).into_iter().flat_map(|(_, found)| found);

@@ -110,7 +110,7 @@ impl Story {
             match outcome {
                 Outcome::Applied { report, .. }
                 | Outcome::Resynced(report)
-                | Outcome::Audited(report)
+                | Outcome::Audited { report, .. }
                 | Outcome::Maintained(report) => reports.push(report),
                 Outcome::Failed(_) | Outcome::Idle => {}
             }

@@ -115,6 +115,10 @@ impl<K: Kernel> Kernel for Unreliable<K> {
         self.read(Kernel::observe_network)
     }
 
+    fn has_service(&mut self, service: &ServiceId) -> io::Result<bool> {
+        self.read(|kernel| kernel.has_service(service))
+    }
+
     fn destinations(&mut self, service: &ServiceId) -> io::Result<Vec<DestinationStatus>> {
         self.read(|kernel| kernel.destinations(service))
     }

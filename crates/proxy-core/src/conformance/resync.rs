@@ -3,7 +3,7 @@
 use super::fixture::{server, with_real_servers};
 use super::session::Session;
 use super::{Lab, Verdict};
-use crate::VirtualServer;
+use crate::{Extent, VirtualServer};
 
 pub(super) fn to_nothing(lab: &mut dyn Lab) -> Verdict {
     let mut session = Session::open(lab);
@@ -36,8 +36,10 @@ pub(super) fn audit(lab: &mut dyn Lab) -> Verdict {
     let wanted = three(&session);
     session.resync(&wanted);
     session.change_to(&wanted[..2]);
-    let changes = session.audit();
-    assert_eq!(changes, 0, "everything was in place, yet an audit changed something");
+    for extent in [Extent::Part, Extent::Whole] {
+        let changes = session.audit(extent);
+        assert_eq!(changes, 0, "everything was in place, yet an audit changed something");
+    }
     Verdict::Passed
 }
 

@@ -6,7 +6,7 @@ use super::view::{Served, served};
 use super::{Lab, fixture};
 use crate::diff::{Change, diff};
 use crate::{
-    BackendError, Capabilities, Delta, DesiredState, Failure, Inspect, ObjectError, Report,
+    BackendError, Capabilities, Delta, DesiredState, Extent, Failure, Inspect, ObjectError, Report,
     VirtualServer,
 };
 
@@ -45,8 +45,8 @@ impl<'a> Session<'a> {
 
     /// Audits what is there. Returns how many objects were changed.
     #[track_caller]
-    pub(super) fn audit(&mut self) -> usize {
-        let report = sound("audit", self.backend.audit(&self.wanted));
+    pub(super) fn audit(&mut self, extent: Extent) -> usize {
+        let report = sound("audit", self.backend.audit(&self.wanted, extent));
         assert!(
             report.drift.is_empty(),
             "nobody touched anything, yet drift is reported: {report:?}"

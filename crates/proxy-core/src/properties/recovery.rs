@@ -23,6 +23,7 @@ enum Mishap {
     FailMaintenance,
     Tamper(Index),
     RequestResync,
+    RequestAudit,
     Wait(u64),
 }
 
@@ -35,6 +36,7 @@ fn mishap() -> impl Strategy<Value = Mishap> {
         1 => Just(Mishap::FailMaintenance),
         1 => any::<Index>().prop_map(Mishap::Tamper),
         1 => Just(Mishap::RequestResync),
+        1 => Just(Mishap::RequestAudit),
         5 => (0..2_000_u64).prop_map(Mishap::Wait),
     ]
 }
@@ -63,6 +65,7 @@ fn befall(simulation: &mut Simulation, mishap: Mishap) {
             servers.remove(index.get(&keys));
         }),
         Mishap::RequestResync => simulation.reconciler.request_resync(),
+        Mishap::RequestAudit => simulation.reconciler.request_audit(),
         Mishap::Wait(milliseconds) => {
             let _ = simulation.run(milliseconds);
         }

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::{
-    Backend, BackendError, Delta, DesiredState, Event, Failure, Maintenance, Model, ObjectError,
-    Report, ServiceKey, VirtualServerKey,
+    Backend, BackendError, Delta, DesiredState, Event, Extent, Failure, Maintenance, Model,
+    ObjectError, Report, ServiceKey, VirtualServerKey,
 };
 
 use dirty::Dirty;
@@ -38,6 +38,8 @@ pub struct Reconciler<B> {
     /// No earlier than this may changes be carried out.
     not_before: Option<Instant>,
     audit_due: Option<Instant>,
+    /// Whether somebody asked for an audit of everything.
+    audit_asked: bool,
     maintenance_due: Option<Instant>,
 }
 
@@ -89,8 +91,13 @@ pub enum Outcome {
     },
     /// The whole state was read back and mended.
     Resynced(Report),
-    /// The periodic comparison was made.
-    Audited(Report),
+    /// The periodic comparison was made, or one that was asked for.
+    Audited {
+        /// How much was compared.
+        extent: Extent,
+        /// What the backend said.
+        report: Report,
+    },
     /// The backend did what was due by itself.
     Maintained(Report),
     /// Nothing can be said about single objects; a resync follows.
@@ -122,6 +129,7 @@ impl<B: Backend> Reconciler<B> {
             resync: Resync::AwaitingStart,
             not_before: None,
             audit_due: None,
+            audit_asked: false,
             maintenance_due: None,
         }
     }
@@ -155,6 +163,11 @@ impl<B: Backend> Reconciler<B> {
         }
     }
 
+    /// Makes a step soon audit everything: the next one, or the first one after changes that wait.
+    pub fn request_audit(&mut self) {
+        self.audit_asked |= self.resync != Resync::AwaitingStart;
+    }
+
     /// The backend was told something: the next step calls its maintenance.
     pub const fn request_maintenance(&mut self, now: Instant) {
         self.maintenance_due = Some(now);
@@ -163,8 +176,9 @@ impl<B: Backend> Reconciler<B> {
     /// Does one bounded piece of what is due at `now`, the most urgent first:
     /// 1. a resync, if certainty was lost;
     /// 2. changed Services (a batch of them) and failed virtual servers whose time has come;
-    /// 3. the backend's own maintenance;
-    /// 4. the periodic audit.
+    /// 3. an audit that was asked for;
+    /// 4. the backend's own maintenance;
+    /// 5. the periodic audit.
     pub fn step(&mut self, now: Instant) -> Step {
         let mut parked = Vec::new();
         let outcome = match self.due(now) {
@@ -172,7 +186,7 @@ impl<B: Backend> Reconciler<B> {
             Due::Resync => self.run_resync(now, &mut parked),
             Due::Changes => self.run_changes(now, &mut parked),
             Due::Maintenance => self.run_maintenance(now),
-            Due::Audit => self.run_audit(now),
+            Due::Audit(extent) => self.run_audit(extent, now),
         };
         Step { outcome, parked, next: self.next(now) }
     }
@@ -187,7 +201,8 @@ impl<B: Backend> Reconciler<B> {
             Resync::Due { at, cause: Cause::Leftover, .. } => Some(at),
             Resync::Settled => None,
         };
-        let others = [self.changes_due(), self.maintenance_due, self.audit_due];
+        let asked = self.audit_asked.then_some(now);
+        let others = [asked, self.changes_due(), self.maintenance_due, self.audit_due];
         others.into_iter().chain([resync]).flatten().min()
     }
 
@@ -245,10 +260,12 @@ impl<B: Backend> Reconciler<B> {
         }
         if is_due(self.changes_due()) {
             Due::Changes
+        } else if self.audit_asked {
+            Due::Audit(Extent::Whole)
         } else if is_due(self.maintenance_due) {
             Due::Maintenance
         } else if is_due(self.audit_due) {
-            Due::Audit
+            Due::Audit(Extent::Part)
         } else {
             Due::Nothing
         }
@@ -271,6 +288,7 @@ impl<B: Backend> Reconciler<B> {
             self.resync = Resync::Settled;
             self.retries.clear();
             self.audit_due = Some(now + self.schedule.audit_interval);
+            self.audit_asked = false;
         }
         self.settle(result, attempts, now).map_or_else(Outcome::Failed, Outcome::Resynced)
     }
@@ -314,10 +332,12 @@ impl<B: Backend> Reconciler<B> {
         }
     }
 
-    fn run_audit(&mut self, now: Instant) -> Outcome {
+    fn run_audit(&mut self, extent: Extent, now: Instant) -> Outcome {
         self.audit_due = Some(now + self.schedule.audit_interval);
-        let result = self.backend.audit(&self.desired);
-        self.settle(result, 0, now).map_or_else(Outcome::Failed, Outcome::Audited)
+        self.audit_asked = false;
+        let result = self.backend.audit(&self.desired, extent);
+        let audited = |report| Outcome::Audited { extent, report };
+        self.settle(result, 0, now).map_or_else(Outcome::Failed, audited)
     }
 
     /// Resolves Services anew. Returns the virtual servers that change in the whole.
@@ -398,7 +418,7 @@ enum Due {
     Resync,
     Changes,
     Maintenance,
-    Audit,
+    Audit(Extent),
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ fn show_step(step: &Step) -> Option<String> {
         Outcome::Resynced(report) => {
             format!("resynced, {} changes{}", report.changes, show_report(report))
         }
-        Outcome::Audited(report) => {
+        Outcome::Audited { report, .. } => {
             format!("audited, {} changes{}", report.changes, show_report(report))
         }
         Outcome::Maintained(_) => "maintained".to_owned(),

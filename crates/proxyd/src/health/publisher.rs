@@ -90,7 +90,7 @@ impl Publisher {
     ) {
         match outcome {
             Outcome::Failed(_) => self.certainty = Certainty::Lost,
-            Outcome::Applied { .. } | Outcome::Resynced(_) | Outcome::Audited(_) => {
+            Outcome::Applied { .. } | Outcome::Resynced(_) | Outcome::Audited { .. } => {
                 self.certainty = Certainty::Given;
                 self.updated(families(reconciler), now);
             }

@@ -111,7 +111,7 @@ impl Recorder {
                 self.lock_served(|served| *served = all);
                 self.report(report);
             }
-            Outcome::Audited(report) => {
+            Outcome::Audited { report, .. } => {
                 self.synced(families(reconciler), took);
                 self.report(report);
             }

@@ -87,7 +87,7 @@ impl Chronicle {
                 self.last_comparison = Some(now);
                 self.report(report, now);
             }
-            Outcome::Audited(report) => {
+            Outcome::Audited { report, .. } => {
                 self.last_comparison = Some(now);
                 self.report(report, now);
             }
@@ -122,7 +122,7 @@ impl Chronicle {
                     answer.send(Repaired { error: Some(error.to_owned()), ..Repaired::default() });
             }
             Inquiry::Repair(answer) => {
-                reconciler.request_resync();
+                reconciler.request_audit();
                 self.repairs.push(answer);
             }
         }
@@ -189,7 +189,7 @@ impl Chronicle {
 
     fn tell_repairs(&mut self, outcome: &Outcome) {
         let repaired = match outcome {
-            Outcome::Resynced(report) => Repaired {
+            Outcome::Resynced(report) | Outcome::Audited { report, .. } => Repaired {
                 changes: report.changes,
                 failed: report.failed.iter().map(failure).collect(),
                 error: None,

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::memory::MemoryBackend;
 use crate::{
-    Admission, Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure,
-    Family, FrontendKind, Inspect, Maintenance, ObjectError, Protocol, RealServer, Report,
+    Admission, Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Extent,
+    Failure, Family, FrontendKind, Inspect, Maintenance, ObjectError, Protocol, RealServer, Report,
     Resolution, Scheduler, SchedulerFlags, VirtualServer, VirtualServerKey,
 };
 
@@ -273,7 +273,7 @@ impl Backend for Faulty<'_> {
         Ok(report)
     }
 
-    fn audit(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
+    fn audit(&mut self, desired: &DesiredState, _: Extent) -> Result<Report, BackendError> {
         let mut report = self.resync(desired)?;
         if self.has(Fault::CriesWolf) {
             let object = "wolf".to_owned();

@@ -43,6 +43,27 @@ fn starting_twice_resyncs_once() {
 }
 
 #[test]
+fn an_audit_that_is_asked_for_comes_at_once_but_after_changes() {
+    let mut simulation = Simulation::new(Schedule::default());
+    simulation.reconciler.request_audit();
+    simulation.handle([numbered(1)]);
+    simulation.reconciler.start();
+    assert_eq!(simulation.run(0), ["0 resynced, 1 changes"]);
+    simulation.reconciler.request_audit();
+    simulation.handle([numbered(2)]);
+    let key = *simulation.reconciler.backend().memory.servers().keys().next().unwrap();
+    simulation.reconciler.backend_mut().memory.tamper(|servers| drop(servers.remove(&key)));
+    let said = simulation.run(0);
+    assert!(said[0].contains("applied") && said[0].contains("default/s2"), "{said:?}");
+    assert!(said[1].contains("audited, 1 changes; ") && said.len() == 2, "{said:?}");
+    // Reading back everything is more than an audit.
+    simulation.reconciler.request_audit();
+    simulation.reconciler.request_resync();
+    assert_eq!(simulation.run(0).len(), 1);
+    simulation.assert_settled();
+}
+
+#[test]
 fn a_change_is_carried_out_at_once_and_alone() {
     let mut simulation = Simulation::started(Schedule::default(), (1..=5).map(numbered));
     simulation.handle([numbered(6), numbered(6)]);

@@ -57,6 +57,10 @@ impl Kernel for Recorder {
         Ok(Observed { loopback: LOOPBACK, ..Observed::default() })
     }
 
+    fn has_service(&mut self, _: &ServiceId) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn destinations(&mut self, _: &ServiceId) -> io::Result<Vec<DestinationStatus>> {
         Ok(Vec::new())
     }
