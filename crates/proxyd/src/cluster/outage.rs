@@ -38,13 +38,13 @@ impl Outage {
         }
     }
 
-    /// Before the next attempt: a fourth of the time the outage has lasted, so that one of a
-    /// second is noticed to be over within a fourth of a second, and a long one does not end with
-    /// all nodes asking at once. `chance` is from 0 to 1 and takes off up to half.
+    /// Before the next attempt: a tenth of the time the outage has lasted, so that one of ten seconds
+    /// is noticed to be over within a second, and a long one does not end with all nodes asking at
+    /// once. `chance` is from 0 to 1 and takes off up to half.
     pub(super) fn delay(&self, now: Instant, chance: f64) -> Duration {
         let lasted =
             self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        (lasted / 4).clamp(SHORTEST, LONGEST).mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+        (lasted / 10).clamp(SHORTEST, LONGEST).mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
     }
 }
 
@@ -67,9 +67,9 @@ mod tests {
     fn the_next_attempt_follows_the_length_of_the_outage() {
         check(0, 0.0, 100);
         check(0, 1.0, 50);
-        check(1_000, 0.0, 250);
-        check(8_000, 0.0, 2_000);
-        check(8_000, 1.0, 1_000);
+        check(1_000, 0.0, 100);
+        check(8_000, 0.0, 800);
+        check(8_000, 1.0, 400);
         check(3_600_000, 0.0, 10_000);
         check(3_600_000, 0.5, 7_500);
     }
@@ -82,7 +82,7 @@ mod tests {
         assert!(!outage.lasts());
         assert!(outage.begins(begin));
         let later = begin + Duration::from_secs(20);
-        assert_eq!(outage.delay(later, 0.0).as_millis(), 5_000);
+        assert_eq!(outage.delay(later, 0.0).as_millis(), 2_000);
         outage.moves(later);
         assert_eq!(outage.delay(later, 0.0).as_millis(), 100);
         assert!(!outage.begins(later) && outage.ends());
