@@ -17,16 +17,17 @@ use crate::observe::{NodeIps, Observed, ObservedService, ObservedSet};
 use crate::op::{Op, Phase, Step, vip_route};
 use crate::set::{Purpose, SetId};
 
-pub use agenda::Agenda;
+pub use agenda::{Agenda, Part};
 
-/// The ops that bring everything in `touched` to what `ledger` wants. After what all of them rest
-/// on come those for urgent virtual servers, then the others; within each of the two groups they
-/// are in the order of [`Phase`].
+/// The ops that bring everything in `touched` to what `ledger` wants: those for urgent virtual
+/// servers, then the others; within each [`Part`] they are in the order of [`Phase`].
 #[must_use]
 pub fn plan(touched: &Touched, ledger: &Ledger, observed: &Observed, node: &NodePlan) -> Vec<Step> {
-    let mut agenda = Agenda::new(touched, ledger, observed, node);
-    let phases = std::iter::from_fn(|| agenda.next(usize::MAX, ledger, observed));
-    phases.flatten().collect()
+    let steps = |part| {
+        let mut agenda = Agenda::new(part, touched, ledger, observed, node);
+        std::iter::from_fn(move || agenda.next(usize::MAX, ledger, observed)).flatten()
+    };
+    Part::ALL.into_iter().flat_map(steps).collect()
 }
 
 /// The ops after which every set of ours is there and fit for what is wanted of it:

@@ -10,7 +10,7 @@ use crate::netlink::ipvs::ServiceId;
 use crate::object::Shared;
 use crate::op::{Op, Step};
 use crate::ownership;
-use crate::plan::{Agenda, Device, room_steps};
+use crate::plan::{Agenda, Device, Part, room_steps};
 
 /// How many ops are made and carried out in one go: enough to fill many sends, and little beside
 /// what a cluster takes.
@@ -37,17 +37,21 @@ impl<K: Kernel> IpvsBackend<K> {
         touched: &Touched,
         told: &mut dyn FnMut(&[Step]),
     ) -> Result<Report, BackendError> {
-        let mut agenda = Agenda::new(touched, &self.ledger, &self.observed, &self.config.node);
         let mut round = Round::default();
-        let mut steps = room_steps(&agenda, &self.observed);
-        loop {
-            told(&steps);
-            self.run(&steps, &mut round)?;
-            match agenda.next(PORTION, &self.ledger, &self.observed) {
-                Some(next) => steps = next,
-                None => return Ok(self.close(round)),
+        for part in Part::ALL {
+            let node = &self.config.node;
+            let mut agenda = Agenda::new(part, touched, &self.ledger, &self.observed, node);
+            let mut steps = room_steps(&agenda, &self.observed);
+            loop {
+                told(&steps);
+                self.run(&steps, &mut round)?;
+                match agenda.next(PORTION, &self.ledger, &self.observed) {
+                    Some(next) => steps = next,
+                    None => break,
+                }
             }
         }
+        Ok(self.close(round))
     }
 
     pub(super) fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {

@@ -13,31 +13,36 @@ use crate::observe::Observed;
 use crate::op::{Op, Phase, Step};
 use crate::set::SetId;
 
-/// The way from what is observed to what is wanted of everything touched.
+/// What is carried out in one go, from its first phase to its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What urgent virtual servers need, which is little, and the device.
+    Urgent,
+    /// All the rest.
+    Rest,
+}
+
+impl Part {
+    /// In the order in which they are carried out.
+    pub const ALL: [Self; 2] = [Self::Urgent, Self::Rest];
+}
+
+/// The way from what is observed to what is wanted of a part of everything touched.
 #[derive(Debug)]
 pub struct Agenda<'a> {
     touched: &'a Touched,
+    part: Part,
     node: NodePlan,
-    /// What each item has ops for, in the order of [`Items`].
-    needs: Vec<Needs>,
-    /// When something has ops.
-    times: BTreeSet<Time>,
+    /// The phases in which each item has ops, as bits, in the order of [`Items`].
+    needs: Vec<u32>,
+    /// In which something has ops.
+    phases: BTreeSet<Phase>,
     /// How many items were looked at for the first of them.
     position: usize,
     rest: Items<'a>,
     /// How many members each set gets.
     pub(super) added: BTreeMap<SetId, usize>,
 }
-
-/// The phases in which an item has ops, as bits, and whether it goes before others.
-#[derive(Clone, Copy, Debug, Default)]
-struct Needs {
-    phases: u32,
-    is_urgent: bool,
-}
-
-/// After which everything is sorted: whether it gives way to urgent virtual servers, and the phase.
-type Time = (bool, Phase);
 
 #[derive(Clone, Copy, Debug)]
 enum Item<'a> {
@@ -49,17 +54,21 @@ enum Item<'a> {
 type Services<'a> = btree_map::Iter<'a, ServiceId, Option<VirtualServerKey>>;
 type SharedObjects<'a> = btree_map::Iter<'a, Shared, Option<VirtualServerKey>>;
 
-/// Everything touched, in order.
+/// A part of everything touched, in order.
 #[derive(Clone, Debug)]
 struct Items<'a> {
+    part: Part,
+    urgent: &'a BTreeSet<VirtualServerKey>,
     device: bool,
     services: Services<'a>,
     shared: SharedObjects<'a>,
 }
 
 impl<'a> Items<'a> {
-    fn of(touched: &'a Touched) -> Self {
-        Self { device: true, services: touched.services.iter(), shared: touched.shared.iter() }
+    fn of(part: Part, touched: &'a Touched) -> Self {
+        let Touched { services, shared, urgent, .. } = touched;
+        let (services, shared) = (services.iter(), shared.iter());
+        Self { part, urgent, device: true, services, shared }
     }
 }
 
@@ -70,15 +79,24 @@ impl<'a> Iterator for Items<'a> {
         if std::mem::take(&mut self.device) {
             return Some(Item::Device);
         }
-        let service = self.services.next().map(|(id, &server)| Item::Service(id, server));
-        service.or_else(|| self.shared.next().map(|(object, &server)| Item::Shared(object, server)))
+        let Self { part, urgent, services, shared, .. } = self;
+        let is_meant = |server: &Option<VirtualServerKey>| {
+            let is_urgent = server.is_some_and(|server| urgent.contains(&server));
+            is_urgent == (*part == Part::Urgent)
+        };
+        let service = services.find(|(_, server)| is_meant(server));
+        service.map(|(id, &server)| Item::Service(id, server)).or_else(|| {
+            let shared = shared.find(|(_, server)| is_meant(server));
+            shared.map(|(object, &server)| Item::Shared(object, server))
+        })
     }
 }
 
 impl<'a> Agenda<'a> {
-    /// Everything in `touched` that is not as `ledger` wants it.
+    /// Everything in a part of `touched` that is not as `ledger` wants it.
     #[must_use]
     pub fn new(
+        part: Part,
         touched: &'a Touched,
         ledger: &Ledger,
         observed: &Observed,
@@ -86,28 +104,28 @@ impl<'a> Agenda<'a> {
     ) -> Self {
         let mut agenda = Self {
             touched,
+            part,
             node: *node,
-            needs: Vec::with_capacity(1 + touched.services.len() + touched.shared.len()),
-            times: BTreeSet::new(),
+            needs: Vec::new(),
+            phases: BTreeSet::new(),
             position: 0,
-            rest: Items::of(touched),
+            rest: Items::of(part, touched),
             added: BTreeMap::new(),
         };
-        for item in Items::of(touched) {
+        for item in agenda.rest.clone() {
             agenda.enter(item, ledger, observed);
         }
         agenda
     }
 
     fn enter(&mut self, item: Item<'a>, ledger: &Ledger, observed: &Observed) {
-        let mut needs = Needs::default();
-        for Step { phase, op, server } in self.steps(item, ledger, observed) {
+        let mut needs = 0;
+        for Step { phase, op, .. } in self.steps(item, ledger, observed) {
             if let Op::AddMember(set, _) = op {
                 *self.added.entry(set).or_default() += 1;
             }
-            needs.phases |= bit(phase);
-            needs.is_urgent = server.is_some_and(|server| self.touched.urgent.contains(&server));
-            self.times.insert(time(phase, needs));
+            needs |= bit(phase);
+            self.phases.insert(phase);
         }
         self.needs.push(needs);
     }
@@ -120,18 +138,17 @@ impl<'a> Agenda<'a> {
         ledger: &Ledger,
         observed: &Observed,
     ) -> Option<Vec<Step>> {
-        let now = *self.times.first()?;
-        let (_, phase) = now;
+        let phase = *self.phases.first()?;
         let mut steps = Vec::new();
         while steps.len() < count {
             let Some(item) = self.rest.next() else {
-                self.times.pop_first();
-                (self.position, self.rest) = (0, Items::of(self.touched));
+                self.phases.pop_first();
+                (self.position, self.rest) = (0, Items::of(self.part, self.touched));
                 break;
             };
             let needs = self.needs[self.position];
             self.position += 1;
-            if needs.phases & bit(phase) == 0 || time(phase, needs) != now {
+            if needs & bit(phase) == 0 {
                 continue;
             }
             let of_item = self.steps(item, ledger, observed).into_iter();
@@ -148,7 +165,12 @@ impl<'a> Agenda<'a> {
 
     fn steps(&self, item: Item<'_>, ledger: &Ledger, observed: &Observed) -> Vec<Step> {
         let (server, ops) = match item {
-            Item::Device => return device_steps(self.touched, observed, &self.node),
+            Item::Device => {
+                let mut steps = device_steps(self.touched, observed, &self.node);
+                // Any address to be bound may need it; what an earlier one has goes at the very end.
+                steps.retain(|it| (it.phase == Phase::Sets) == (self.part == Part::Urgent));
+                return steps;
+            }
             Item::Service(id, server) => {
                 (server, service_ops(id, server, ledger, observed.services.get(id)))
             }
@@ -163,8 +185,4 @@ impl<'a> Agenda<'a> {
 
 const fn bit(phase: Phase) -> u32 {
     1 << phase as u32
-}
-
-fn time(phase: Phase, needs: Needs) -> Time {
-    (phase > Phase::Sets && !needs.is_urgent, phase)
 }

@@ -13,7 +13,7 @@ use ipvs_backend::object::{Shared, internal_service_id, service_id, shared};
 use ipvs_backend::observe::Observed;
 use ipvs_backend::op::Step;
 use ipvs_backend::ownership::Ownership;
-use ipvs_backend::plan::{Agenda, plan, set_steps};
+use ipvs_backend::plan::{Agenda, Part, plan, set_steps};
 use ipvs_backend::set::{Purpose, SetId};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -61,11 +61,13 @@ proptest! {
 
 /// What is planned while it is carried out, a few ops at a time.
 fn portioned(touched: &Touched, ledger: &Ledger, mut observed: Observed) -> Vec<Step> {
-    let mut agenda = Agenda::new(touched, ledger, &observed, &NodePlan::default());
     let mut steps = Vec::new();
-    while let Some(next) = agenda.next(1, ledger, &observed) {
-        next.iter().for_each(|step| observed.record(&step.op));
-        steps.extend(next);
+    for part in Part::ALL {
+        let mut agenda = Agenda::new(part, touched, ledger, &observed, &NodePlan::default());
+        while let Some(next) = agenda.next(1, ledger, &observed) {
+            next.iter().for_each(|step| observed.record(&step.op));
+            steps.extend(next);
+        }
     }
     steps
 }
