@@ -254,8 +254,6 @@ fn devices_that_come_and_go_cost_nothing_and_new_addresses_a_look_a_second() {
     assert_eq!((scene.logged(DRIFT), scene.logged(RESYNC)), (0, 0), "{log}");
 }
 
-/// With `nf_tables` the kernel tells; the older packet filter does not, and the periodic comparison
-/// finds it.
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
 fn who_asks_for_a_comparison_is_told_what_differed_down_to_the_servers() {
@@ -275,6 +273,8 @@ fn who_asks_for_a_comparison_is_told_what_differed_down_to_the_servers() {
     assert_eq!(scene.state(), before);
 }
 
+/// With `nf_tables` the kernel tells; the older packet filter does not, and the periodic comparison
+/// finds it.
 #[test]
 #[ignore = "needs root and a kernel with ip_vs"]
 fn rules_that_somebody_flushed_are_put_back() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::model::add;
+use crate::sorted::add;
 use crate::{Name, ServiceKey};
 
 /// Namespace and name of the Service whose endpoints are the API servers.

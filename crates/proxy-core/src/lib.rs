@@ -121,6 +121,7 @@ mod rejection;
 mod repack;
 pub mod resolve;
 mod service;
+mod sorted;
 mod state;
 #[cfg(test)]
 mod test_support;

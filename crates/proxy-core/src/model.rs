@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::foreign::{API_SERVER, ForeignAddresses, Owner, is_api_server};
 use crate::repack::repack;
 use crate::resolve::{Context, resolve};
+use crate::sorted::add;
 use crate::why::Account;
 use crate::{
     EndpointSlice, Name, Node, Resolution, Scheduler, SchedulerFlags, Service, ServiceKey,
@@ -328,14 +329,6 @@ impl Model {
 
     fn all(&self) -> Vec<ServiceKey> {
         self.services.keys().cloned().collect()
-    }
-}
-
-/// Adds to a sorted list without duplicates. Nearly always it is the only one.
-pub(crate) fn add<T: Ord + Clone>(list: &mut Vec<T>, item: &T) {
-    if let Err(index) = list.binary_search(item) {
-        list.reserve_exact(1);
-        list.insert(index, item.clone());
     }
 }
 

@@ -207,7 +207,7 @@ fn converge(scene: &Scene, daemon: &Daemon) -> Duration {
         if services == expected {
             return begin.elapsed();
         }
-        if begin.elapsed() > 3 * SOON {
+        if begin.elapsed() > 2 * SOON {
             let missing: Vec<_> = expected.difference(&services).collect();
             let left: Vec<_> = services.difference(&expected).collect();
             panic!("missing {missing:#?}, left over {left:#?}\n{}", daemon.log());

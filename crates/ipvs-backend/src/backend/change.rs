@@ -39,19 +39,27 @@ impl<K: Kernel> IpvsBackend<K> {
     ) -> Result<Report, BackendError> {
         let mut round = Round::default();
         for part in Part::ALL {
-            let node = &self.config.node;
-            let mut agenda = Agenda::new(part, touched, &self.ledger, &self.observed, node);
-            let mut steps = room_steps(&agenda, &self.observed);
-            loop {
-                told(&steps);
-                self.run(&steps, &mut round)?;
-                match agenda.next(PORTION, &self.ledger, &self.observed) {
-                    Some(next) => steps = next,
-                    None => break,
-                }
-            }
+            self.change_part(part, touched, &mut round, told)?;
         }
         Ok(self.close(round))
+    }
+
+    fn change_part(
+        &mut self,
+        part: Part,
+        touched: &Touched,
+        round: &mut Round,
+        told: &mut dyn FnMut(&[Step]),
+    ) -> Result<(), BackendError> {
+        let node = &self.config.node;
+        let mut agenda = Agenda::new(part, touched, &self.ledger, &self.observed, node);
+        let mut next = Some(room_steps(&agenda, &self.observed));
+        while let Some(steps) = next {
+            told(&steps);
+            self.run(&steps, round)?;
+            next = agenda.next(PORTION, &self.ledger, &self.observed);
+        }
+        Ok(())
     }
 
     pub(super) fn carry_out(&mut self, steps: &[Step]) -> Result<Report, BackendError> {

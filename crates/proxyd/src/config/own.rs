@@ -15,25 +15,34 @@ use super::v1alpha1::{InternalMarks, Proxyd};
 use super::validate::Check;
 
 pub(super) fn binding(proxyd: &Proxyd, check: &mut Check<'_>) -> Binding {
-    match proxyd.binding.as_deref() {
-        None | Some("route") => Binding::Route,
-        Some("address") => Binding::Address,
-        Some(other) => {
-            check.error("proxyd.binding", other, "must be route or address");
-            Binding::Route
-        }
-    }
+    let choices = [("route", Binding::Route), ("address", Binding::Address)];
+    choice("proxyd.binding", proxyd.binding.as_deref(), choices, check)
 }
 
 pub(super) fn input_policy(proxyd: &Proxyd, check: &mut Check<'_>) -> InputPolicy {
-    match proxyd.input_policy.as_deref() {
-        None | Some("accept") => InputPolicy::Accept,
-        Some("respect") => InputPolicy::Respect,
-        Some(other) => {
-            check.error("proxyd.inputPolicy", other, "must be accept or respect");
-            InputPolicy::Accept
-        }
-    }
+    let choices = [("accept", InputPolicy::Accept), ("respect", InputPolicy::Respect)];
+    choice("proxyd.inputPolicy", proxyd.input_policy.as_deref(), choices, check)
+}
+
+pub(super) fn nodes(proxyd: &Proxyd, check: &mut Check<'_>) -> WatchedNodes {
+    let choices = [("own", WatchedNodes::Own), ("all", WatchedNodes::All)];
+    choice("proxyd.watchNodes", proxyd.watch_nodes.as_deref(), choices, check)
+}
+
+/// What a word stands for; the first of two if there is none, or another.
+fn choice<T: Copy>(
+    path: &str,
+    given: Option<&str>,
+    choices: [(&str, T); 2],
+    check: &mut Check<'_>,
+) -> T {
+    let [(first, default), (second, _)] = choices;
+    let word = given.unwrap_or(first);
+    let chosen = choices.into_iter().find(|(name, _)| *name == word);
+    chosen.map(|(_, value)| value).unwrap_or_else(|| {
+        check.error(path, word, format!("must be {first} or {second}"));
+        default
+    })
 }
 
 /// URLs, each with a host.
@@ -49,17 +58,6 @@ pub(super) fn api_servers(proxyd: &Proxyd, check: &mut Check<'_>) -> Vec<String>
         }
     }
     given.to_vec()
-}
-
-pub(super) fn nodes(proxyd: &Proxyd, check: &mut Check<'_>) -> WatchedNodes {
-    match proxyd.watch_nodes.as_deref() {
-        None | Some("own") => WatchedNodes::Own,
-        Some("all") => WatchedNodes::All,
-        Some(other) => {
-            check.error("proxyd.watchNodes", other, "must be own or all");
-            WatchedNodes::Own
-        }
-    }
 }
 
 /// Longer ones do not fit into a socket's address, with the zero at the end.
