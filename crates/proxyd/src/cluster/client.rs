@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hyper_util::client::legacy::{self, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tower::{BoxError, ServiceBuilder};
@@ -19,6 +19,10 @@ use crate::metrics::Requests;
 
 /// Longer nobody waits for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection that nobody used for so long is closed: when the other side died without a word, the
+/// next request would go nowhere for as long as it takes to notice.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// A connection on which nothing came for so long is probed.
 const QUIET: Duration = Duration::from_secs(15);
@@ -142,7 +146,10 @@ fn direct(config: &kube::Config, counting: &Counting) -> kube::Result<kube::Clie
     tcp.set_keepalive_retries(Some(PROBES));
     tcp.set_tcp_user_timeout(Some(QUIET + PROBE * PROBES));
     let connector = config.rustls_https_connector_with_connector(tcp)?;
-    let http = legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(connector);
+    let http = legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build::<_, Body>(connector);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
