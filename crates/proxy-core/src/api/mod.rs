@@ -1,10 +1,11 @@
 //! Objects as the Kubernetes API spells them, and the way from there into the model.
 //!
 //! The structs here hold only what a proxy reads, as unchecked text and numbers, all of it
-//! optional; with the cargo feature `serde` they read JSON and YAML. `parse` is the one door into
+//! optional; with the cargo feature `serde` they are read and written as JSON and YAML. `parse` is the
+//! one door into
 //! the model: what passes is valid for good, what does not is a [`Rejection`] that names object,
 //! field and value. As little as safety allows is rejected: one bad external IP costs that
-//! address, a bad cluster IP the Service.
+//! address, a bad cluster IP the Service. `From` leads back: what the model knows, as objects.
 //!
 //! Nothing here does I/O or knows a Kubernetes client.
 //!
@@ -42,6 +43,7 @@ mod slice;
 mod testing;
 mod text;
 mod tuning;
+mod unparse;
 mod weights;
 
 pub use object::{

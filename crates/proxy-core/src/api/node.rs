@@ -5,10 +5,10 @@ use super::{Parsed, text};
 use crate::{Interner, Name, Node, ObjectRef, Tenure};
 
 /// Names the zone of a node.
-const ZONE: &str = "topology.kubernetes.io/zone";
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// The cluster autoscaler's taint on a node that it is about to remove.
-const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+pub(super) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 impl super::Node {
     /// The name, shared through `names`; empty where it is missing.

@@ -4,12 +4,21 @@
 use std::collections::BTreeMap;
 
 macro_rules! object {
-    ($(#[$attribute:meta])* $name:ident { $($fields:tt)* }) => {
+    ($(#[$attribute:meta])* $name:ident {
+        $($(#[$of_field:meta])* pub $field:ident: $type:ty,)*
+    }) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-        #[cfg_attr(feature = "serde", derive(serde::Deserialize))]
+        #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
         #[cfg_attr(feature = "serde", serde(rename_all = "camelCase", default))]
-        pub struct $name { $($fields)* }
+        pub struct $name {
+            $(
+                $(#[$of_field])*
+                #[cfg_attr(feature = "serde",
+                    serde(skip_serializing_if = "super::serde_object::is_default"))]
+                pub $field: $type,
+            )*
+        }
     };
 }
 

@@ -1,4 +1,5 @@
-//! How the objects are read: `null` is absent, and annotations that are not ours cost no memory.
+//! How the objects are read and written: `null` and what is empty are absent, and annotations that
+//! are not ours cost no memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +8,11 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpec
 
 use super::ANNOTATION_PREFIX;
 use super::slice::TRIGGER_TIME;
+
+/// Whether a field need not be written.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// A value, or the default for `null`.
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

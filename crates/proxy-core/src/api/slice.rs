@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names the Service that a slice belongs to.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// Says when the last change behind a slice happened.
 pub(super) const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";

@@ -1,6 +1,7 @@
 //! Annotations of a Service that tune how it is served. A bad value is reported and the node's
 //! default used: an annotation never takes a Service down.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::findings::Findings;
@@ -71,7 +72,7 @@ fn flags(value: &str, scheduler: Option<&mut (Scheduler, SchedulerFlags)>) -> Re
     let Some((scheduler, current)) = scheduler else {
         return Err(format!("has no effect without a valid {SCHEDULER}; set that to mh or sh"));
     };
-    if !matches!(scheduler, Scheduler::MaglevHash | Scheduler::SourceHash) {
+    if !has_flags(*scheduler) {
         return Err(format!("scheduler {scheduler} has no flags; only mh and sh have"));
     }
     let mut flags = SchedulerFlags { fallback: false, port: false };
@@ -97,6 +98,39 @@ fn vip(value: &str) -> Result<VipChoice, String> {
         "leave" => Ok(VipChoice::Leave),
         _ => Err("is no choice; write bind or leave".to_owned()),
     }
+}
+
+/// The annotations that ask for it.
+pub(super) fn annotations(tuning: &Tuning) -> BTreeMap<String, String> {
+    let Tuning { scheduler, drain_limit, vip, weights } = tuning;
+    let mut annotations = BTreeMap::new();
+    let mut set = |key: &str, value| annotations.insert(key.to_owned(), value);
+    if let Some((scheduler, flags)) = scheduler {
+        set(SCHEDULER, scheduler.to_string());
+        if has_flags(*scheduler) {
+            set(SCHEDULER_FLAGS, flag_names(*scheduler, *flags));
+        }
+    }
+    if let Some(limit) = drain_limit {
+        set(DRAIN_LIMIT, format!("{}ns", limit.as_nanos()));
+    }
+    if *vip == VipChoice::Leave {
+        set(VIP, "leave".to_owned());
+    }
+    if !weights.is_empty() {
+        set(ENDPOINT_WEIGHTS, weights::text(weights));
+    }
+    annotations
+}
+
+fn flag_names(scheduler: Scheduler, flags: SchedulerFlags) -> String {
+    let named = [(flags.fallback, "fallback"), (flags.port, "port")];
+    let set = named.iter().filter(|(is_set, _)| *is_set);
+    set.map(|(_, name)| format!("{scheduler}-{name}")).collect::<Vec<_>>().join(",")
+}
+
+const fn has_flags(scheduler: Scheduler) -> bool {
+    matches!(scheduler, Scheduler::MaglevHash | Scheduler::SourceHash)
 }
 
 #[cfg(test)]

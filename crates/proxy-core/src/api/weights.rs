@@ -39,6 +39,18 @@ fn selector(text: &str, names: &mut Interner) -> Result<WeightSelector, String> 
     }
 }
 
+/// The rules as they are written.
+pub(super) fn text(rules: &[WeightRule]) -> String {
+    let rule = |WeightRule { selector, weight }: &WeightRule| match selector {
+        WeightSelector::Any => format!("*={weight}"),
+        WeightSelector::Local => format!("local={weight}"),
+        WeightSelector::Node(name) => format!("node/{name}={weight}"),
+        WeightSelector::Zone(name) => format!("zone/{name}={weight}"),
+        WeightSelector::Address(address) => format!("{address}={weight}"),
+    };
+    rules.iter().map(rule).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
