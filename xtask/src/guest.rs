@@ -28,6 +28,7 @@ pub(crate) mod shell;
 mod stock;
 mod supervise;
 mod uml;
+mod xstate;
 
 pub(crate) use supervise::{GuestDied, Stream};
 

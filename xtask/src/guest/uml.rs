@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use super::init::{Machine, OwnKernel};
 use super::platform::{self, Platform};
 use super::rundir::RunDir;
-use super::{shell, utf8};
+use super::{shell, utf8, xstate};
 use crate::packages::{self, Tool};
 
 const TOOL: Tool = Tool { program: "linux.uml", package: "user-mode-linux" };
@@ -26,11 +26,16 @@ pub(super) fn prepare(memory_mib: u32, run: &RunDir, results: &Path) -> Result<P
     packages::ensure(&[TOOL])?;
     let mut argv = platform::contained();
     argv.extend(command_line(memory_mib, &run.id(), utf8(run.path())?));
+    // A panic makes it look for its control directory in the home directory, creating that if need be.
+    let mut env =
+        vec![("HOME", utf8(run.path())?.into()), ("TMPDIR", memory_place(memory_mib).into())];
+    if let Some(library) = xstate::library(run)? {
+        env.push(("LD_PRELOAD", utf8(&library)?.into()));
+    }
     Ok(Platform {
         name: "uml",
         argv,
-        // A panic makes it look for its control directory in the home directory, creating that if need be.
-        env: vec![("HOME", utf8(run.path())?.into()), ("TMPDIR", memory_place(memory_mib).into())],
+        env,
         machine: Machine {
             mount_channel: mount(utf8(&run.channel())?, "/run/guest/channel"),
             mount_results: mount(utf8(results)?, "/run/guest/results"),
