@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::lab::{
     Application, Client, Cluster, Daemon, Endpoint, Manifests, Namespace, Node, Server, proxyd,
-    socket, wait_until,
+    socket, told, wait_until,
 };
 
 /// The kernel sums its counts up every two seconds.
@@ -164,6 +164,7 @@ fn a_bundle_has_what_it_takes_to_look_into_the_node_and_no_secrets() {
         "daemon/diff.json",
         "daemon/log.txt",
         "daemon/metrics.txt",
+        "daemon/objects.json",
         "daemon/services/default/odd.json",
         "daemon/status.json",
         "kernel/facts.json",
@@ -190,6 +191,30 @@ fn a_bundle_has_what_it_takes_to_look_into_the_node_and_no_secrets() {
     }
     assert!(all.contains("[left out]") && !all.contains(TOKEN), "{all}");
 
+    // The daemon says the same of Services as a look at what it was told.
+    let questions: [&[&str]; 3] = [
+        &["why", "default/frontend-service"],
+        &[
+            "explain",
+            "-o",
+            "json",
+            "pod",
+            "svc/default/backend-service",
+            "outside",
+            "10.96.0.77:80",
+        ],
+        &["explain", "remote-pod", "svc/default/frontend-service"],
+    ];
+    let told = told(&node.name, manifests.path());
+    let told: Vec<_> = told.iter().map(String::as_str).collect();
+    let answers = questions.map(|question| {
+        let answer = run(&node.namespace, question);
+        let other = run(&node.namespace, &[question, &told].concat());
+        assert_eq!((text(&answer), answer.status), (text(&other), other.status), "{question:?}");
+        assert!(answer.stdout.len() > 200, "{answer:?}");
+        answer
+    });
+
     // It is read without the daemon, and without its node.
     drop(daemon);
     let offline = |arguments: &[&str]| {
@@ -199,6 +224,14 @@ fn a_bundle_has_what_it_takes_to_look_into_the_node_and_no_secrets() {
     let output = offline(&["diff"]);
     let expected = "+ server TCP 10.96.0.100:3000 -> 10.244.2.10:8080 weight 1\n";
     assert_eq!((&*text(&output), output.status.code()), (expected, Some(2)));
+    let output = offline(&["plan"]);
+    assert_eq!((&*text(&output), output.status.code()), (expected, Some(2)));
+    for (question, answer) in questions.iter().zip(&answers) {
+        let output = offline(question);
+        assert_eq!((text(&output), output.status), (text(answer), answer.status), "{question:?}");
+    }
+    let output = offline(&["why", "default/odd"]);
+    assert!(text(&output).contains("spec.externalIPs[0]  [left out]"), "{output:?}");
     let output = offline(&["status"]);
     assert!(text(&output).contains("default/odd"), "{output:?}");
     let output = offline(&["status", "default/odd"]);

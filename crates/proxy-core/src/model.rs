@@ -147,6 +147,11 @@ impl Model {
         self.services.get(key)
     }
 
+    /// All Services, by key.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.values()
+    }
+
     /// Keys of all Services, sorted.
     pub fn service_keys(&self) -> impl Iterator<Item = &ServiceKey> {
         self.services.keys()
@@ -156,6 +161,21 @@ impl Model {
     #[must_use]
     pub fn slice(&self, key: &SliceKey) -> Option<&Arc<EndpointSlice>> {
         self.slices.get(key)
+    }
+
+    /// The slices of all Services, also of those that are not known, by key.
+    pub fn all_slices(&self) -> impl Iterator<Item = &Arc<EndpointSlice>> {
+        self.slices.values()
+    }
+
+    /// All nodes, in no particular order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
+    /// Addresses of API servers that [`Self::with_api_servers`] gave, sorted.
+    pub fn given_api_servers(&self) -> impl Iterator<Item = IpAddr> {
+        self.given_api_servers.iter().copied()
     }
 
     /// The slices of a Service, by name.

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 
-use crate::bundle::Bundle;
 use crate::config::DEFAULT_SOCKET;
 use crate::node_args::NodeArgs;
 use crate::output::{Output, print};
@@ -41,7 +40,7 @@ pub(crate) struct DiffArgs {
 
 pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.bundle {
-        return show(&Bundle::open(file)?.get("/v1/diff")?, args.output);
+        return show(&args.node.bundle(file)?.get("/v1/diff")?, args.output);
     }
     if args.node.flags.names_a_source() {
         if args.repair {

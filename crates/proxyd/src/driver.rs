@@ -100,7 +100,8 @@ pub(crate) fn drive<B: Networked>(
                         }
                         Input::Problems { new, solved } => chronicle.problems(new, &solved),
                         Input::Asked(inquiry) => {
-                            chronicle.answer(inquiry, &mut reconciler, &journal, Now::read());
+                            let now = Now::read();
+                            chronicle.answer(inquiry, &mut reconciler, &journal, &facts, now);
                         }
                         Input::Audit => reconciler.request_audit(),
                         Input::Stop => return,

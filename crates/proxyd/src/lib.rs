@@ -14,6 +14,7 @@ mod health;
 mod journal;
 mod kernel_settings;
 mod logging;
+mod look;
 mod manifest;
 mod manual;
 mod metrics;

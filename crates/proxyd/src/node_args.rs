@@ -14,8 +14,8 @@ use crate::config::{self, Configuration, DetectLocal, KubeProxyFlags, Mode, Sett
 use crate::manifest::Reader;
 use crate::metrics::Requests;
 use crate::network::held_addresses;
-use crate::node_facts::NodeFacts;
-use crate::source::{Changes, Object, Parser, Problem};
+use crate::node_facts::{Held, NodeFacts};
+use crate::source::{Changes, Object, Parser};
 
 /// kube-proxy's flags, and proxyd's own.
 #[derive(Debug, Args)]
@@ -62,16 +62,6 @@ impl NodeArgs {
         }
         Ok(configuration)
     }
-
-    /// Looks at this node, for a command that only looks: warnings go to standard error.
-    ///
-    /// # Errors
-    /// The configuration cannot be used, or the node's object or addresses cannot be read.
-    pub(crate) fn look(&self) -> anyhow::Result<FirstLook> {
-        let configuration = self.configuration()?;
-        configuration.problems().iter().for_each(|problem| eprintln!("proxyd: {problem}"));
-        FirstLook::new(configuration.settings().context("it has no errors")?, Patience::None)
-    }
 }
 
 /// How long to wait for this node's Node.
@@ -104,10 +94,7 @@ impl FirstLook {
             Some(directory) => {
                 let mut reader = Box::new(Reader::new(directory, parser));
                 let first = reader.read();
-                let node = first.events.iter().find_map(|event| match event {
-                    Event::Node(node) if *node.name == *node_name => Some(Arc::clone(node)),
-                    _ => None,
-                });
+                let node = node_named(&node_name, &first.events);
                 (Source::Manifests { reader, first }, node)
             }
             None => {
@@ -125,16 +112,44 @@ impl FirstLook {
             }
         };
         let held = held_addresses().context("read the addresses of interfaces")?;
-        let mut facts = NodeFacts::new(node_ips(settings), node.clone(), held);
-        facts.reconfigure(settings.node_ports.clone(), settings.detect_local.clone());
-        let pods = facts.pods();
-        let config = settings.ipvs_config(facts.node_ips(), pods.detector, pods.own);
-        let flags = SchedulerFlags::default();
-        let model = Model::new(node_name.as_str())
-            .with_scheduler(settings.scheduler, flags)
-            .with_api_servers(source.api_servers());
+        let facts = facts(settings, node_ips(settings), node.clone(), held);
+        let config = ipvs_config(settings, &facts);
+        let model = model(settings, &node_name, source.api_servers());
         Ok(Self { node_name, node, facts, config, model, source })
     }
+}
+
+/// The Node of this name.
+pub(crate) fn node_named(name: &str, events: &[Event]) -> Option<Arc<Node>> {
+    events.iter().find_map(|event| match event {
+        Event::Node(node) if *node.name == *name => Some(Arc::clone(node)),
+        _ => None,
+    })
+}
+
+/// What is known of a node, and what follows from it by these settings.
+pub(crate) fn facts(
+    settings: &Settings,
+    node_ips: Vec<IpAddr>,
+    node: Option<Arc<Node>>,
+    held: Vec<Held>,
+) -> NodeFacts {
+    let mut facts = NodeFacts::new(node_ips, node, held);
+    facts.reconfigure(settings.node_ports.clone(), settings.detect_local.clone());
+    facts
+}
+
+/// What the backend is told.
+pub(crate) fn ipvs_config(settings: &Settings, facts: &NodeFacts) -> IpvsConfig {
+    let pods = facts.pods();
+    settings.ipvs_config(facts.node_ips(), pods.detector, pods.own)
+}
+
+/// A model that knows this node's name, and where API servers answer.
+pub(crate) fn model(settings: &Settings, node_name: &str, api_servers: Vec<IpAddr>) -> Model {
+    Model::new(node_name)
+        .with_scheduler(settings.scheduler, SchedulerFlags::default())
+        .with_api_servers(api_servers)
 }
 
 impl Source {
@@ -154,16 +169,7 @@ impl Source {
         }
     }
 
-    /// Everything there is now, and what is wrong with it.
-    ///
-    /// # Errors
-    /// The API server does not answer.
-    pub(crate) fn read(self) -> anyhow::Result<(Vec<Event>, Vec<Problem>)> {
-        let Changes { events, problems, .. } = self.changes()?;
-        Ok((events, problems))
-    }
-
-    /// The same, with what is not for this proxy.
+    /// Everything there is now, what is wrong with it, and what is not for this proxy.
     ///
     /// # Errors
     /// The API server does not answer.

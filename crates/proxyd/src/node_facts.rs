@@ -6,11 +6,12 @@ use std::sync::Arc;
 use ipvs_backend::NodeIps;
 use ipvs_backend::rules::Detector;
 use proxy_core::{Family, Node};
+use serde::{Deserialize, Serialize};
 
 use crate::config::{DetectLocal, NodePortAddresses};
 
 /// An address that an interface of this node has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) interface: String,
     pub(crate) address: IpAddr,
@@ -68,6 +69,11 @@ impl NodeFacts {
                 node_port_addresses(family, &self.held, &self.node_ports, self.node_ips)
             })
             .collect()
+    }
+
+    /// The addresses of its interfaces.
+    pub(crate) fn held(&self) -> &[Held] {
+        &self.held
     }
 
     /// Every address of this node's own, loopback ones included.

@@ -1,5 +1,6 @@
 //! `proxyd plan`: what `run` would change in this node's kernel now. Changes nothing.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -19,12 +20,18 @@ use crate::status::{Difference, moment};
 /// One line for each object, in the order in which it would be done, with + if it is created, ~ if
 /// changed and - if removed. What other modes of kube-proxy left goes last.
 ///
+/// With --bundle it is what the daemon still had to change when that was written.
+///
 /// Exit status 0 when nothing would be changed, 2 when something would.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   proxyd plan --manifests /etc/proxyd/manifests --node-name $(hostname)
-  proxyd plan --config /var/lib/kube-proxy/config.conf -o json")]
+  proxyd plan --config /var/lib/kube-proxy/config.conf -o json
+  proxyd plan --bundle node-1.tar.gz")]
 pub(crate) struct PlanArgs {
+    /// Show what was to be changed when `proxyd bundle` wrote this file
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
     #[command(flatten)]
     node: NodeArgs,
     /// How to print
@@ -36,7 +43,10 @@ pub(crate) struct PlanArgs {
 pub(crate) const CHANGES: u8 = 2;
 
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let planned = planned(&args.node)?;
+    let planned = match &args.bundle {
+        None => planned(&args.node)?,
+        Some(file) => args.node.bundle(file)?.get("/v1/diff")?,
+    };
     print(&args.output.written(&planned, Difference::text)?)?;
     eprintln!("proxyd: {} objects would be changed; nothing was", planned.lines.len());
     Ok(if planned.lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
@@ -47,10 +57,9 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// The objects or the kernel cannot be read.
 pub(crate) fn planned(node: &NodeArgs) -> anyhow::Result<Difference> {
-    let look = node.look()?;
-    let (mut events, problems) = look.source.read()?;
-    problems.iter().for_each(|problem| eprintln!("proxyd: {problem}"));
-    events.push(Event::NodePortAddresses(look.facts.node_port_addresses()));
+    let mut look = node.look()?;
+    look.changes.problems.iter().for_each(|problem| eprintln!("proxyd: {problem}"));
+    let events = look.events();
     let desired = desired(look.model, events);
     let traffic = Arc::new(Traffic::default());
     let kernel = Netlink::open(&traffic)?;

@@ -31,7 +31,8 @@ use crate::status::{Client, Status};
 /// the modules and settings that matter. A daemon that does not answer is left out. So are
 /// kubeconfigs, and what looks like a token or a key.
 ///
-/// `proxyd status --bundle FILE` and `proxyd diff --bundle FILE` read it, on any machine.
+/// `status`, `why`, `explain`, `plan` and `diff` read it with --bundle FILE, on any machine. The
+/// objects in it are a list as `kubectl get -o json` prints them, for --manifests too.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  proxyd bundle node-1.tar.gz")]
 pub(crate) struct BundleArgs {
@@ -47,10 +48,11 @@ pub(crate) struct BundleArgs {
 type Files = BTreeMap<String, Vec<u8>>;
 
 /// What the daemon is asked, and where that is kept.
-const ANSWERS: [(&str, &str); 6] = [
+const ANSWERS: [(&str, &str); 7] = [
     ("/v1/status", "daemon/status.json"),
     ("/v1/diff", "daemon/diff.json"),
     ("/v1/desired", "daemon/desired.json"),
+    ("/v1/objects", "daemon/objects.json"),
     ("/v1/config", "daemon/config.json"),
     ("/v1/log", "daemon/log.txt"),
     ("/v1/metrics", "daemon/metrics.txt"),

@@ -95,6 +95,8 @@ mod tests {
             "-A KUBE-SERVICES -m comment --comment \"a secret of none\" -j RETURN\n",
             "tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token\n",
             "{\"service\":\"default/web\",\"portName\":\"http\"}",
+            "{\"kind\":\"Service\",\"metadata\":{\"namespace\":\"password\",\"name\":\"token\"},\"x\":1}",
+            "{\"metadata\":{\"name\":\"secret\",\"labels\":{\"kubernetes.io/service-name\":\"passwords\"}}}",
             "no line end: ü 10.96.0.1:443",
         ] {
             check(text, text);

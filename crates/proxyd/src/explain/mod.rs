@@ -13,7 +13,7 @@ use ipvs_backend::netlink::Traffic;
 use ipvs_backend::rules::{restore_input, static_rules};
 use proxy_core::{DesiredState, Event, Family, Model};
 
-use crate::node_args::{FirstLook, NodeArgs};
+use crate::look::{Look, LookArgs};
 use crate::output::{Output, print};
 use crate::source::Severity;
 
@@ -30,8 +30,12 @@ use subject::{Target, Who};
 
 /// Explain what becomes of a packet on this node, hook by hook, and because of which fields.
 ///
-/// Walks through the rules, sets, virtual servers and routes that `run` would program: which rule and member match, the mark, the virtual server and its servers, and the
-/// source that each of them sees. With --live through those that are in the kernel now.
+/// Walks through the rules, sets, virtual servers and routes that `run` would program: which rule and
+/// member match, the mark, the virtual server and its servers, and the source that each of them sees.
+/// With --live through those that are in the kernel now.
+///
+/// Services are those that the running daemon knows, unless --config, --manifests or --kubeconfig say
+/// where else to look, or --bundle.
 ///
 /// Rules, policies and routes of other software are not looked at.
 #[derive(Debug, Args)]
@@ -58,6 +62,8 @@ Exit status:
 Of several packets, the first that no server gets decides.
 
 Examples:
+  proxyd explain pod svc/default/web
+  proxyd explain outside 192.0.2.7:30080 --bundle node-1.tar.gz
   proxyd explain pod 10.96.0.10:53/udp --config /etc/kube-proxy/config.conf
   proxyd explain outside svc/default/web --manifests DIR --node-name node-1 -o json
   proxyd explain --live 203.0.113.9 192.0.2.7:443 --config /etc/kube-proxy/config.conf")]
@@ -66,9 +72,9 @@ pub(crate) struct ExplainArgs {
     #[arg(required = true, num_args = 2.., value_names = ["SRC", "DST"])]
     pairs: Vec<String>,
     #[command(flatten)]
-    node: NodeArgs,
+    look: LookArgs,
     /// Look at the kernel of this node as it is, not at what `run` would make of it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "bundle")]
     live: bool,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -77,18 +83,16 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let questions = questions(&args.pairs)?;
-    let FirstLook { node_name, node, mut facts, mut config, model, source } = args.node.look()?;
-    let (mut events, problems) = source.read()?;
-    problems.iter().for_each(|problem| eprintln!("proxyd: {problem}"));
-    if problems.iter().any(|problem| problem.severity == Severity::Unreadable) {
+    let mut look = args.look.look()?;
+    look.changes.problems.iter().for_each(|problem| eprintln!("proxyd: {problem}"));
+    if look.changes.problems.iter().any(|problem| problem.severity == Severity::Unreadable) {
         bail!("nothing is known of Services; see above");
     }
-    if let Some(node) = node.as_deref().filter(|node| !args.live && !facts.is_of(node)) {
-        eprintln!("proxyd: this machine is not {}: its Node object tells its addresses", node.name);
-        facts.take_for(node);
-        config.node.ips = facts.node_ips();
+    if !args.live {
+        look = look.even_from_elsewhere();
     }
-    events.push(Event::NodePortAddresses(facts.node_port_addresses()));
+    let events = look.events();
+    let Look { node_name, facts, config, model, .. } = look;
     let cast = Cast::new(&node_name, &events, facts.addresses(), &config);
     let (model, desired) = desired(model, events);
     let mut packets = Vec::new();

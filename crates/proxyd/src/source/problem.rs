@@ -4,6 +4,8 @@ use std::fmt;
 
 use proxy_core::{ObjectRef, Rejection, Warning};
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::Resource;
 
 /// Something that whoever wrote the objects should know.
@@ -24,7 +26,8 @@ pub(crate) struct Problem {
 }
 
 /// What a problem costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Severity {
     /// The directory cannot be read at all.
     Unreadable,

@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use proxy_core::reconciler::{Outcome, Reconciler};
-use proxy_core::{Drift, Failure, Report, ServiceKey, VirtualServerKey};
+use proxy_core::{Drift, Failure, Model, Report, ServiceKey, VirtualServerKey};
 use tokio::sync::oneshot::Sender;
 
 use super::document::Repaired;
-use super::inquiry::{Detail, Inquiry, Known, Scope, Served};
+use super::inquiry::{Detail, Inputs, Inquiry, Known, Scope, Served};
 use crate::health::Now;
 use crate::journal::{Journal, chain};
 use crate::network::Networked;
+use crate::node_facts::NodeFacts;
 use crate::source::Problem;
 
 /// So many objects that drifted are remembered.
@@ -109,12 +110,15 @@ impl Chronicle {
         inquiry: Inquiry,
         reconciler: &mut Reconciler<B>,
         journal: &Journal,
+        facts: &NodeFacts,
         now: Now,
     ) {
         match inquiry {
             Inquiry::Know(scope, answer) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.known(&scope, reconciler, journal, now));
+                let mut known = self.known(&scope, reconciler, journal, now);
+                known.inputs = (scope == Scope::Inputs).then(|| inputs(reconciler.model(), facts));
+                let _ = answer.send(known);
             }
             Inquiry::Repair(answer) if !self.is_complete => {
                 let error = "not every object was read yet, so nothing may be programmed";
@@ -152,6 +156,7 @@ impl Chronicle {
                 let owned = owned.filter(|server| server.origin.service == *service);
                 (owned.map(served).collect(), detail(service))
             }
+            Scope::Inputs => (Vec::new(), None),
         };
         Known {
             now,
@@ -173,6 +178,7 @@ impl Chronicle {
             problems: self.problems.iter().cloned().collect(),
             config: reconciler.backend().config(),
             detail,
+            inputs: None,
         }
     }
 
@@ -200,6 +206,17 @@ impl Chronicle {
         for answer in self.repairs.drain(..) {
             let _ = answer.send(repaired.clone());
         }
+    }
+}
+
+fn inputs(model: &Model, facts: &NodeFacts) -> Inputs {
+    Inputs {
+        services: model.services().cloned().collect(),
+        slices: model.all_slices().cloned().collect(),
+        nodes: model.nodes().cloned().collect(),
+        api_servers: model.given_api_servers().collect(),
+        held: facts.held().to_vec(),
+        node_ips: facts.node_ips(),
     }
 }
 

@@ -186,7 +186,7 @@ fn frontend(served: &Served, counted: &Counted<'_>, scope: &Scope) -> Frontend {
         },
         destinations: match scope {
             Scope::Service(_) => count.as_ref().and_then(|count| destinations(&server.key, count)),
-            Scope::Everything => None,
+            Scope::Everything | Scope::Inputs => None,
         },
         traffic: count.map(|count| traffic(&count, &server.key, counted)),
         changed: None,

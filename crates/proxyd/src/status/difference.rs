@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::compose::moment;
 use super::document::Difference;
 use super::inquiry::{Known, Scope};
-use super::server::Desk;
+use super::server::{Desk, incomplete};
 use crate::health::Now;
 
 /// How often it is looked again while something changes.
@@ -32,8 +32,7 @@ pub(super) async fn difference(desk: &Desk) -> Result<Difference, (StatusCode, S
         looks += 1;
         let known = desk.ask(Scope::Everything).await?;
         if !known.is_complete {
-            let words = "not every object was read yet, so it is not known what should be there";
-            return Err((StatusCode::SERVICE_UNAVAILABLE, words.to_owned()));
+            return Err(incomplete());
         }
         let (before, now) = ((known.revision, known.pending.services), Now::read());
         let as_of = moment(known.now.steady, now);

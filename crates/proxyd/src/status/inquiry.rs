@@ -1,26 +1,28 @@
 //! What is asked of the driver: copies of what it knows, which cost it next to nothing, and a
 //! comparison with the kernel. One question at a time.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipvs_backend::IpvsConfig;
+use ipvs_backend::{IpvsConfig, NodeIps};
 use proxy_core::reconciler::{Parked, Pending};
 use proxy_core::why::Account;
 use proxy_core::{
-    Conflict, Drift, EndpointSlice, Name, Service, ServiceKey, VirtualServer, VirtualServerKey,
-    Warning,
+    Conflict, Drift, EndpointSlice, Name, Node, Service, ServiceKey, VirtualServer,
+    VirtualServerKey, Warning,
 };
 use tokio::sync::oneshot::Sender;
 
 use super::document::Repaired;
 use crate::health::Now;
+use crate::node_facts::Held;
 use crate::source::Problem;
 
 /// Something asked, and where the answer goes.
 #[derive(Debug)]
 pub(crate) enum Inquiry {
-    /// What is known of everything, or of one Service.
+    /// What is known of so much.
     Know(Scope, Sender<Known>),
     /// Compare everything with the kernel now, mend it, and say what was done.
     Repair(Sender<Repaired>),
@@ -31,6 +33,8 @@ pub(crate) enum Inquiry {
 pub(crate) enum Scope {
     Everything,
     Service(ServiceKey),
+    /// What is decided from, in place of what is decided.
+    Inputs,
 }
 
 /// What the driver knows at one moment. Objects are shared with it, not copied.
@@ -62,6 +66,8 @@ pub(crate) struct Known {
     pub(crate) config: IpvsConfig,
     /// If one Service is asked for, and known.
     pub(crate) detail: Option<Detail>,
+    /// If they are asked for.
+    pub(crate) inputs: Option<Inputs>,
 }
 
 /// A virtual server, its Service, and when it changed.
@@ -86,4 +92,17 @@ pub(crate) struct Failing {
 pub(crate) struct Detail {
     pub(crate) account: Account,
     pub(crate) slices: Vec<Arc<EndpointSlice>>,
+}
+
+/// What the driver decides from.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs {
+    pub(crate) services: Vec<Arc<Service>>,
+    pub(crate) slices: Vec<Arc<EndpointSlice>>,
+    /// In no particular order.
+    pub(crate) nodes: Vec<Arc<Node>>,
+    /// Addresses of API servers that were given.
+    pub(crate) api_servers: Vec<IpAddr>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) node_ips: NodeIps,
 }

@@ -6,6 +6,7 @@
 //! server     counts      what the kernel counts, read beside the driver
 //!            compose     both into a document                                     pure
 //!            difference  what is asked for against what is there
+//!            objects     what is decided from                               pure
 //! command    client      over the socket, or from the files of a bundle
 //!            table       the document for people                                  pure
 //! ```
@@ -20,6 +21,7 @@ mod detail;
 mod difference;
 mod document;
 mod inquiry;
+mod objects;
 mod server;
 mod table;
 
@@ -29,4 +31,5 @@ pub(crate) use command::{StatusArgs, run};
 pub(crate) use compose::moment;
 pub(crate) use document::{Difference, Repaired, Status};
 pub(crate) use inquiry::{Failing, Inquiry};
+pub(crate) use objects::Objects;
 pub(crate) use server::{Pages, start};

@@ -25,6 +25,7 @@ use super::counts::{Before, Counts, Wanted};
 use super::difference;
 use super::document::{Refused, Repaired, Status};
 use super::inquiry::{Inquiry, Known, Scope};
+use super::objects::Objects;
 use crate::config::BindFailure;
 use crate::driver::Input;
 use crate::health::Now;
@@ -126,6 +127,7 @@ impl Desk {
             }
             (["diff"], true) => document(difference::difference(self).await),
             (["desired"], true) => document(self.desired().await),
+            (["objects"], true) => self.objects().await,
             (["config"], true) => {
                 Answer::json(StatusCode::OK, self.pages.configuration.borrow().to_string())
             }
@@ -149,7 +151,7 @@ impl Desk {
             return Err((StatusCode::NOT_FOUND, words));
         }
         let wanted = match &scope {
-            Scope::Everything => Wanted::Busy,
+            Scope::Everything | Scope::Inputs => Wanted::Busy,
             Scope::Service(_) => {
                 Wanted::Only(known.servers.iter().map(|served| served.server.key).collect())
             }
@@ -179,6 +181,25 @@ impl Desk {
         let known = self.ask(Scope::Everything).await?;
         let problems: Vec<_> = known.problems.iter().collect();
         Ok(Resolved::new(&known.node, &difference::desired(&known), &problems))
+    }
+
+    /// What the driver decides from. Much of it on a large node: others are answered meanwhile.
+    async fn objects(&self) -> Answer {
+        let known = match self.ask(Scope::Inputs).await {
+            Ok(known) if !known.is_complete => return document(Err::<Objects, _>(incomplete())),
+            Ok(known) => known,
+            Err(failed) => return document(Err::<Objects, _>(failed)),
+        };
+        let configuration = self.pages.configuration.borrow().clone();
+        let written = spawn_blocking(move || {
+            let configuration = serde_json::from_str(&configuration).unwrap_or_default();
+            let inputs = known.inputs.as_ref().expect("they were asked for");
+            document(Ok(Objects::new(&known, inputs, configuration, Now::read())))
+        });
+        written.await.unwrap_or_else(|error| {
+            let failed = (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+            document(Err::<Objects, _>(failed))
+        })
     }
 
     /// Reads what the kernel counts.
@@ -251,6 +272,11 @@ impl Driver {
     fn tell(&self, inquiry: Inquiry) -> Result<(), Failed> {
         self.inputs.send(Input::Asked(inquiry)).map_err(|_| stopping())
     }
+}
+
+pub(super) fn incomplete() -> Failed {
+    let words = "not every object was read yet, so it is not known what should be there";
+    (StatusCode::SERVICE_UNAVAILABLE, words.to_owned())
 }
 
 fn stopping() -> Failed {

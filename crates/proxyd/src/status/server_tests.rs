@@ -9,14 +9,16 @@ use proxy_core::reconciler::{Reconciler, Schedule};
 use proxy_core::{Interner, Model, api};
 
 use super::*;
+use crate::config::ExternalIps;
 use crate::driver::drive;
 use crate::health::Publisher;
+use crate::manifest::Reader;
 use crate::manifest::testing::Scratch;
 use crate::metrics::{Limits, Metrics, Requests};
 use crate::network::Networked;
 use crate::node_facts::{NodeFacts, Pods};
 use crate::notice::Notices;
-use crate::source::{Problem, Severity};
+use crate::source::{Parser, Problem, Severity};
 use crate::status::client::Client;
 use crate::status::document::{State, TroubleKind};
 
@@ -44,10 +46,13 @@ struct Scene {
     _scratch: Scratch,
 }
 
+const CONFIGURATION: &str = r#"{"apiVersion":"kubeproxy.config.k8s.io/v1alpha1",
+    "kind":"KubeProxyConfiguration","mode":"ipvs"}"#;
+
 fn pages() -> Pages {
     let metrics = Metrics::new(Limits::default(), std::time::UNIX_EPOCH, Requests::default());
     let metrics = metrics.exposition();
-    let configuration = tokio::sync::watch::channel(r#"{"mode":"ipvs"}"#.into()).1;
+    let configuration = tokio::sync::watch::channel(CONFIGURATION.into()).1;
     Pages { configuration, metrics, lines: Lines::default() }
 }
 
@@ -158,13 +163,37 @@ fn other_pages_are_told_too() {
     scene.serve_web();
     scene.in_step();
     for (path, expected) in [
-        ("/v1/config", r#"{"mode":"ipvs"}"#),
+        ("/v1/config", CONFIGURATION),
         ("/v1/metrics", "# TYPE proxyd_build_info gauge"),
         ("/v1/desired", r#""address":"10.96.0.9""#),
     ] {
         let text = scene.client.text("GET", path).unwrap();
         assert!(text.contains(expected), "{path}: {text}");
     }
+}
+
+#[test]
+fn what_is_decided_from_is_told_once_it_is_complete() {
+    let scene = scene();
+    let error = scene.client.text("GET", "/v1/objects").unwrap_err().to_string();
+    assert!(error.contains("not every object was read"), "{error}");
+    scene.serve_web();
+    let text = scene.client.text("GET", "/v1/objects").unwrap();
+    let objects: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&objects["apiVersion"], &objects["kind"]), (&"v1".into(), &"List".into()));
+    assert_eq!(objects["proxyd"]["node"], "n1");
+    assert_eq!(objects["proxyd"]["configuration"]["mode"], "ipvs");
+    let [service, slice] = &**objects["items"].as_array().unwrap() else { panic!("{objects:#}") };
+    assert_eq!((&service["apiVersion"], &service["kind"]), (&"v1".into(), &"Service".into()));
+    assert_eq!(service["metadata"]["name"], "web");
+    assert_eq!(slice["apiVersion"], "discovery.k8s.io/v1");
+    assert_eq!(slice["endpoints"][1]["conditions"]["ready"], false);
+    // It is a file of manifests as well.
+    let directory = Scratch::new();
+    directory.write("objects.json", &text);
+    let mut reader = Reader::new(directory.path(), Parser::new(ExternalIps::Serve));
+    let changes = reader.read();
+    assert_eq!((changes.events.len(), &*changes.problems), (2, &[][..]));
 }
 
 #[test]

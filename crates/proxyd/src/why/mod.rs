@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use proxy_core::{Conflict, DesiredState, Event, Model, ObjectRef, ServiceKey, SliceKey};
 
-use crate::node_args::NodeArgs;
+use crate::look::LookArgs;
 use crate::output::{Output, print};
 use crate::source::{Changes, Problem, Severity};
 
@@ -22,6 +22,9 @@ use document::Document;
 /// For each port and family, and for each list of endpoints that its frontends take servers from,
 /// every endpoint is told: that it is used, or the one reason why not. Fields that cannot be used
 /// and frontends that another Service has are listed too.
+///
+/// It is what the running daemon knows, unless --config, --manifests or --kubeconfig say where else
+/// to look, or --bundle.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Exit status:
@@ -30,14 +33,16 @@ Exit status:
   2  the command line is wrong
   3  a frontend has no server, or is another Service's, or there is no frontend at all
 
-Example:
-  proxyd why default/web --config /etc/kube-proxy/config.conf")]
+Examples:
+  proxyd why default/web
+  proxyd why default/web --config /etc/kube-proxy/config.conf
+  proxyd why default/web --bundle node-1.tar.gz")]
 pub(crate) struct WhyArgs {
     /// The Service
     #[arg(value_name = "NAMESPACE/NAME", value_parser = service_key)]
     service: ServiceKey,
     #[command(flatten)]
-    node: NodeArgs,
+    look: LookArgs,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Output,
@@ -53,9 +58,9 @@ fn service_key(text: &str) -> Result<ServiceKey, String> {
 }
 
 pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
-    let look = args.node.look()?;
-    let mut changes = look.source.changes()?;
-    changes.events.push(Event::NodePortAddresses(look.facts.node_port_addresses()));
+    let mut look = args.look.look()?.even_from_elsewhere();
+    let events = look.events();
+    let changes = Changes { events, ..look.changes };
     let document = document(&look.node_name, &args.service, look.model, changes)?;
     print(&args.output.written(&document, text::text)?)?;
     Ok(ExitCode::from(document.status()))
@@ -93,7 +98,7 @@ fn unknown(service: &ServiceKey, problems: &[&Problem]) -> anyhow::Error {
     };
     anyhow::anyhow!(
         "there is no Service {service}, or it is one that an API server does not show to a proxy \
-         (headless, or labelled for another){hidden}"
+         (headless, or labelled for another), or an ExternalName{hidden}"
     )
 }
 

@@ -168,10 +168,8 @@ fn the_text_names_lists_clients_and_reasons() {
         "Service default/web on node n1",
         "Port http, TCP 80, IPv4",
         "ExternalIP 203.0.113.5:80 belongs to default/older: it is not served here",
-        "Endpoints of the cluster: 1 of 3 used\nfor all clients at ClusterIP 10.96.0.9:80, \
-         pods and nodes at ExternalIP 203.0.113.5:80",
-        "Endpoints on this node: 0 of 3 used; clients get no answer\nfor clients outside the \
-         cluster at ExternalIP 203.0.113.5:80",
+        "Endpoints of the cluster: 1 of 3 used\nfor all clients at ClusterIP 10.96.0.9:80\n",
+        "Endpoints on this node: 0 of 3 used; clients get no answer\nfor nobody\n",
         "no: it is not on this node",
         "Endpoints of another family",
         "is not an IP address",

@@ -66,6 +66,9 @@ fn title(list: &Servers) -> &'static str {
 /// Who takes servers from a list, and where.
 fn clients(port: &Port, list: &str) -> String {
     let of_frontend = |frontend: &Frontend| {
+        if frontend.lost_to.is_some() {
+            return None;
+        }
         let who = match (frontend.outside == list, frontend.inside == list) {
             (true, true) => "all clients",
             (true, false) => "clients outside the cluster",

@@ -63,6 +63,12 @@ impl KubeProxyFlags {
             .any(|flag| self.text(flag).is_some())
     }
 
+    /// The first that is not `--socket`, without its dashes.
+    #[must_use]
+    pub fn besides_socket(&self) -> Option<&'static str> {
+        self.given.iter().map(|given| given.flag.name).find(|name| *name != "socket")
+    }
+
     /// `--version`, unless it is false: that, or the form that is asked for.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
