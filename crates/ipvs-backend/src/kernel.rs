@@ -108,6 +108,15 @@ pub trait Kernel: Send {
     /// When they cannot be read.
     fn saved_rules(&mut self, family: Family) -> io::Result<String>;
 
+    /// A number that every change of the packet filter's rules makes another, whoever makes it;
+    /// `None` if there is no such number, or nobody knows yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn rules_generation(&mut self) -> io::Result<Option<u32>> {
+        Ok(None)
+    }
+
     /// Makes the packet filter's rules what they should be: `input` gives, for the rules that are
     /// there, what `iptables-restore --noflush` must be told, if anything. `saved` is what
     /// [`Self::saved_rules`] said, if it was asked a moment ago.
@@ -267,6 +276,10 @@ impl Kernel for Netlink {
 
     fn saved_rules(&mut self, family: Family) -> io::Result<String> {
         self.iptables.save(family)
+    }
+
+    fn rules_generation(&mut self) -> io::Result<Option<u32>> {
+        if self.iptables.speaks_to_nftables() { self.nftables.generation() } else { Ok(None) }
     }
 
     fn change_rules(

@@ -154,6 +154,19 @@ impl Daemon {
         }
     }
 
+    /// The processor time, in ticks, of processes that it started and that have ended.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    #[must_use]
+    pub fn ticks_of_children(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(path).expect("it is our child");
+        // The fields `cutime` and `cstime` of proc(5); the second field, in brackets, is its name.
+        let fields = stat.rsplit_once(") ").expect("its name is in brackets").1.split(' ');
+        fields.skip(13).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics

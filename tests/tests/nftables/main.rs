@@ -3,13 +3,15 @@
 
 mod nftables {
     use std::net::IpAddr;
+    use std::thread;
+    use std::time::Duration;
 
     use ipvs_backend::{IpvsBackend, IpvsConfig};
-    use proxy_core::Backend as _;
+    use proxy_core::{Backend as _, Family};
     use rustix::process::Signal;
     use tests::lab::{
         Application, Client, Cluster, Daemon, Endpoint, KernelState, Manifests, Namespace, Pod,
-        Server, Transport, feed, packet_filter, plan, run,
+        Server, Transport, feed, iptables, packet_filter, plan, run, wait_until,
     };
 
     /// What kube-proxy's mode for `nf_tables` leaves, as far as it harms: a Service of its own
@@ -109,6 +111,34 @@ mod nftables {
             assert!(report.failed.is_empty(), "{:?}", report.failed);
             assert_eq!(tables(), others);
         });
+    }
+
+    #[test]
+    #[ignore = "needs root and a kernel with ip_vs and nf_tables"]
+    fn a_comparison_starts_no_process_unless_rules_changed() {
+        const SOON: Duration = Duration::from_secs(60);
+        const QUIET: Duration = Duration::from_secs(4);
+        let Stage { cluster, manifests, .. } = Stage::new();
+        let node = cluster.node(1);
+        let arguments = ["--ipvs-sync-period=1s"];
+        let daemon = Daemon::spawn(&node.namespace, &node.name, manifests.path(), &arguments);
+        daemon.wait_for_log("synced everything");
+        // The first comparison afterwards still looks: the rules were changed, by us.
+        let quiet = || {
+            let before = daemon.ticks_of_children();
+            thread::sleep(QUIET);
+            daemon.ticks_of_children() == before
+        };
+        wait_until("no process is started any more", SOON, quiet);
+
+        // What is added is not announced as removed rules are: only a comparison finds it.
+        let meddle = "-t nat -I KUBE-MARK-MASQ -j RETURN";
+        iptables(&node.namespace, Family::Ipv4, meddle);
+        let rules = || node.namespace.enter(|| run("iptables-nft-save", &["-t", "nat"]));
+        wait_until("the rule is gone", SOON, || !rules().contains("KUBE-MARK-MASQ -j RETURN"));
+        daemon.wait_for_log("KUBE-MARK-MASQ");
+        assert!(daemon.log().contains("drift"), "{}", daemon.log());
+        wait_until("no process is started any more", SOON, quiet);
     }
 
     #[test]

@@ -16,6 +16,7 @@ impl<K: Kernel> IpvsBackend<K> {
     /// read of them, if anything was.
     pub(super) fn ensure_rules(&mut self, mut saved: Saved) -> Result<Vec<Drift>, BackendError> {
         let mut drift = Vec::new();
+        self.agreed = None;
         for &family in &self.capabilities.families {
             let rules = static_rules(family, &self.config.rules);
             let mut differences = Vec::new();
@@ -25,12 +26,15 @@ impl<K: Kernel> IpvsBackend<K> {
                 Some(input)
             };
             self.kernel
-                .change_rules(family, saved.remove(&family), &mut input)
+                .change_rules(family, saved.rules.remove(&family), &mut input)
                 .map_err(attempting("load the static rules"))?;
             drift.extend(differences.into_iter().map(|difference| Drift {
                 object: difference.object,
                 kind: if difference.is_missing { DriftKind::Missing } else { DriftKind::Changed },
             }));
+        }
+        if drift.is_empty() {
+            self.agreed = saved.generation;
         }
         Ok(drift)
     }
@@ -46,7 +50,7 @@ impl<K: Kernel> IpvsBackend<K> {
                 changes = 1;
                 Some(input)
             };
-            match self.kernel.change_rules(family, saved.remove(&family), &mut input) {
+            match self.kernel.change_rules(family, saved.rules.remove(&family), &mut input) {
                 Ok(()) => report.changes += changes,
                 Err(error) => report.failed.push(Failure {
                     server: None,
@@ -77,15 +81,15 @@ impl<K: Kernel> IpvsBackend<K> {
     }
 
     /// Brings the sets and static rules to what they must be before anything else. Returns what
-    /// was done, and what had to be.
+    /// was done, and what had to be. `None` if the rules need no look.
     pub(super) fn lay_foundations(
         &mut self,
-        saved: Saved,
+        saved: Option<Saved>,
     ) -> Result<(Report, Vec<Drift>), BackendError> {
         let sets = set_steps(&self.ledger, &self.observed);
         let mut report = self.carry_out(&sets)?;
         all_sets_fit(&report)?;
-        let rules = self.ensure_rules(saved)?;
+        let rules = saved.map_or_else(|| Ok(Vec::new()), |saved| self.ensure_rules(saved))?;
         report.changes += rules.len();
         let drift = sets.iter().map(|step| drift_of(&step.op)).chain(rules).collect();
         Ok((report, drift))

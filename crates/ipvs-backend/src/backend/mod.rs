@@ -80,6 +80,9 @@ pub struct IpvsBackend<K = Netlink> {
     known: BTreeSet<ServiceId>,
     /// Shared objects that could not be removed, by the virtual server that was told.
     leftovers: BTreeMap<VirtualServerKey, BTreeSet<Shared>>,
+    /// The number of the packet filter's rules when ours were last found to be right, and those of
+    /// others were read.
+    agreed: Option<u32>,
 }
 
 impl IpvsBackend {
@@ -119,6 +122,7 @@ impl<K: Kernel> IpvsBackend<K> {
             ledger: Ledger::new(config.rules.marks),
             observed: Observed::default(),
             leftovers: BTreeMap::new(),
+            agreed: None,
             config,
             kernel,
             traffic,
@@ -226,7 +230,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.rolling.clear();
         self.flows.suspect_all();
         let mut report = self.bind_held_addresses(&touched)?;
-        report.merge(self.lay_foundations(saved)?.0);
+        report.merge(self.lay_foundations(Some(saved))?.0);
         report.merge(self.mend(&touched, &mut |_| {})?);
         self.observed.repack();
         report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
@@ -254,10 +258,17 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.mend(&touched, &mut |_| {})
     }
 
-    /// Compares all that a few dumps show at once: services, sets, routes and static rules.
-    /// Destinations follow in turns, in [`Backend::maintain`], unless everything is asked for.
+    /// Compares all that a few dumps show at once: services, sets, routes and static rules. Rules
+    /// that cannot have changed are not looked at; destinations follow in turns, in
+    /// [`Backend::maintain`]; unless everything is asked for.
     fn audit(&mut self, desired: &DesiredState, extent: Extent) -> Result<Report, BackendError> {
-        let (mut observed, saved) = self.observe()?;
+        let mut observed = self.observe()?;
+        let saved = if extent == Extent::Part && self.rules_are_as_agreed()? {
+            observed.legacy_rules.clone_from(&self.observed.legacy_rules);
+            None
+        } else {
+            Some(self.read_rules(&mut observed)?)
+        };
         let mut touched = Touched::default();
         for (id, service) in &mut observed.services {
             match self.observed.services.get(id) {

@@ -62,7 +62,7 @@ impl<K: Kernel> IpvsBackend<K> {
         let Doubts { bindings, rules, new_rules } = std::mem::take(&mut self.doubts);
         let mut report = Report::default();
         if rules || new_rules {
-            let differences = self.ensure_rules(Saved::new())?;
+            let differences = self.ensure_rules(Saved::default())?;
             let changes = differences.len();
             let drift = if new_rules { Vec::new() } else { differences };
             report.merge(Report { changes, drift, ..Report::default() });

@@ -1,7 +1,9 @@
 //! A kernel in memory that answers like the real one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipvs_backend::ROUTE_PROTOCOL;
@@ -19,7 +21,11 @@ use crate::state::State;
 
 /// A handle to it: the test keeps one, the backend has another.
 #[derive(Clone, Debug)]
-pub(crate) struct FakeKernel(Arc<Mutex<State>>);
+pub(crate) struct FakeKernel {
+    state: Arc<Mutex<State>>,
+    /// How often somebody looked at the rules of a family.
+    looks: Arc<AtomicUsize>,
+}
 
 const LOOPBACK: u32 = 1;
 const DEVICE: u32 = 9;
@@ -32,11 +38,16 @@ pub(crate) const ABSENT_SCHEDULER: Scheduler = Scheduler::PowerOfTwoChoices;
 
 impl FakeKernel {
     pub(crate) fn new(state: State) -> Self {
-        Self(Arc::new(Mutex::new(state)))
+        Self { state: Arc::new(Mutex::new(state)), looks: Arc::default() }
     }
 
     pub(crate) fn state(&self) -> State {
         self.open().clone()
+    }
+
+    /// How often somebody looked at the rules of a family.
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.load(Ordering::Relaxed)
     }
 
     /// Somebody else changes something.
@@ -45,7 +56,7 @@ impl FakeKernel {
     }
 
     fn open(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<T>(&self, read: impl FnOnce(&State) -> T) -> io::Result<T> {
@@ -157,7 +168,16 @@ impl Kernel for FakeKernel {
     }
 
     fn saved_rules(&mut self, family: Family) -> io::Result<String> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         self.read(|state| saved(state, family))
+    }
+
+    fn rules_generation(&mut self) -> io::Result<Option<u32>> {
+        self.read(|state| {
+            let mut hasher = DefaultHasher::new();
+            Family::ALL.map(|family| saved(state, family)).hash(&mut hasher);
+            u32::try_from(hasher.finish() >> 32).ok()
+        })
     }
 
     fn change_rules(

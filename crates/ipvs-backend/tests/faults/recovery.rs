@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proxy_core::{Backend as _, Event, Family, Scheduler};
+use proxy_core::{Backend as _, Event, Extent, Family, Scheduler};
 
 use crate::kernel::{ABSENT_SCHEDULER, FakeKernel};
 use crate::meddling::Meddling;
@@ -178,4 +178,25 @@ fn happen(story: &mut Story, happening: Happening) {
             let _ = story.run(Duration::from_millis(milliseconds));
         }
     }
+}
+
+#[test]
+fn rules_that_did_not_change_are_not_looked_at_again() {
+    let desired = desired(&[balanced(1, Scheduler::default())]);
+    let kernel = FakeKernel::new(State::of_strangers());
+    let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
+    let _ = backend.resync(&desired).unwrap();
+    let mut audit = |extent| {
+        let before = kernel.looks();
+        let report = backend.audit(&desired, extent).unwrap();
+        (report.drift.len(), kernel.looks() - before)
+    };
+    assert_eq!(audit(Extent::Part), (0, 2), "they were changed by the resync");
+    assert_eq!(audit(Extent::Part), (0, 0));
+    assert_eq!(audit(Extent::Whole), (0, 2), "whoever asks for everything gets it");
+    assert_eq!(audit(Extent::Part), (0, 0));
+    kernel.tamper(|state| state.rules.get_mut(&Family::Ipv4).unwrap().flush(0));
+    assert_eq!(audit(Extent::Part), (1, 2));
+    assert_eq!(audit(Extent::Part), (0, 2), "they were mended");
+    assert_eq!(audit(Extent::Part), (0, 0));
 }

@@ -163,6 +163,10 @@ impl<K: Kernel> Kernel for Unreliable<K> {
         self.read(|kernel| kernel.saved_rules(family))
     }
 
+    fn rules_generation(&mut self) -> io::Result<Option<u32>> {
+        self.read(Kernel::rules_generation)
+    }
+
     fn change_rules(
         &mut self,
         family: Family,
