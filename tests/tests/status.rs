@@ -1,5 +1,7 @@
 //! What a running daemon tells those who look at its node.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -92,6 +94,53 @@ fn a_service_is_shown_with_its_servers_and_the_connections_they_have() {
     let detail = text(&run(&node.namespace, &["status", "default/web"]));
     assert!(detail.contains("Endpoints that are not used"), "{detail}");
     keep(&format!("$ proxyd status\n{table}\n$ proxyd status default/web\n{detail}"), "status.txt");
+    drop(open);
+}
+
+/// What the metrics server of a node answers on the node itself, with its head.
+fn fetch(node: &Node, path: &str, host: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    node.namespace.enter(move || {
+        let mut stream = TcpStream::connect("127.0.0.1:10249").expect("somebody listens");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
+        stream.write_all(request.as_bytes()).expect("it is heard");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the answer is text");
+        answer
+    })
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn a_browser_is_shown_the_same_if_that_is_wanted() {
+    let cluster = Cluster::new(1);
+    let node = cluster.node(1);
+    let (server, client) = (node.pod("server", 10), node.pod("client", 20));
+    let _server = Server::start(&server.namespace, &server.name, 8080);
+    let manifests = Manifests::of_nodes();
+    let web = Application::web();
+    manifests.write("web.yaml", &web.objects(&[Endpoint::from(&server)]));
+    let daemon = Daemon::start(node, manifests.path());
+    let fetch = |path, host| fetch(node, path, host);
+    assert!(fetch("/page", "localhost").starts_with("HTTP/1.1 404 "), "it is off by default");
+    drop(daemon);
+
+    let arguments = ["--page=loopback"];
+    let daemon = Daemon::spawn(&node.namespace, &node.name, manifests.path(), &arguments);
+    daemon.wait_for_log("synced everything");
+    let target = web.targets().next().unwrap();
+    let open = Client::in_namespace(&client.namespace).connect(target).unwrap();
+    wait_until("the connection is shown", SOON, || {
+        fetch("/page", "localhost:10249").contains("<p class=\"traffic\">1 connections, ")
+    });
+    let page = fetch("/page?q=clusterip", "127.0.0.1:10249");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    assert!(page.contains("\r\nContent-Security-Policy: default-src 'none'; "), "{page}");
+    assert!(page.contains(">default/web:"), "{page}");
+    let service = fetch("/page?service=default/web", "[::1]:10249");
+    assert!(service.contains("<td>10.244.1.10:8080</td>"), "{service}");
+    let other = fetch("/page", "somewhere.example");
+    assert!(other.starts_with("HTTP/1.1 421 Misdirected Request\r\n"), "{other}");
     drop(open);
 }
 

@@ -13,6 +13,7 @@ use crate::guest::Kernel;
 
 pub(crate) mod artifacts;
 mod book;
+mod browser;
 mod cargo;
 mod deploy;
 mod in_guest;
@@ -73,13 +74,15 @@ enum Group {
     Deploy,
     /// The book, and every link in a page of Markdown
     Book,
+    /// The page for browsers, in one
+    Page,
     /// Tests that need a kernel with IPVS
     Kernel,
     /// Tests that need a kernel with IPVS and nf_tables
     Nftables,
 }
 
-const ALL: [Group; 9] = [
+const ALL: [Group; 10] = [
     Group::Fmt,
     Group::Clippy,
     Group::Docs,
@@ -87,6 +90,7 @@ const ALL: [Group; 9] = [
     Group::Doc,
     Group::Deploy,
     Group::Book,
+    Group::Page,
     Group::Kernel,
     Group::Nftables,
 ];
@@ -126,6 +130,7 @@ impl Group {
             Self::Doc => "doc",
             Self::Deploy => "deploy",
             Self::Book => "book",
+            Self::Page => "page",
             Self::Kernel => "kernel",
             Self::Nftables => "nftables",
         }
@@ -145,6 +150,7 @@ impl Group {
             Self::Doc => cargo::doc(filter, args.verbose),
             Self::Deploy => deploy::run(args.verbose),
             Self::Book => book::run(args.verbose),
+            Self::Page => browser::run(args.verbose),
             Self::Kernel => kernel::run(kernel::Subset::Plain, args.kernel, filter, args.verbose),
             Self::Nftables => {
                 kernel::run(kernel::Subset::Nftables, args.kernel, filter, args.verbose)

@@ -23,6 +23,7 @@ mod node_args;
 mod node_facts;
 mod notice;
 mod output;
+mod page;
 mod plan;
 mod reload;
 mod resolve;

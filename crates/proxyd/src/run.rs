@@ -30,6 +30,7 @@ use crate::network;
 use crate::node_args::{FirstLook, NodeArgs, Patience, Source};
 use crate::notice::{Notices, Reason};
 use crate::output::print;
+use crate::page::Page;
 use crate::reload::{self, Listeners, Live};
 use crate::source::{Changes, Severity};
 use crate::status;
@@ -140,16 +141,19 @@ fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()
         .context("start the health servers")?;
     let metrics = metrics.exposition();
     let (in_effect, configuration) = watch::channel(reload.configuration.json().into());
+    let pages =
+        status::Pages { configuration: configuration.clone(), metrics: metrics.clone(), lines };
+    let desk = status::Desk::new(inputs.clone(), pages);
     if let Some(address) = settings.metrics {
-        let pages = Pages { configuration: configuration.clone(), published };
+        let page = Page::new(desk.clone(), settings.page);
+        let pages = Pages { configuration, published, page };
         metrics
             .serve(address, failure, pages)
             .inspect_err(|it| notices.last(Reason::FailedToStartMetricServer, it.to_string()))
             .context("start the metrics server")?;
     }
     if let Some(socket) = &settings.socket {
-        let pages = status::Pages { configuration, metrics, lines };
-        status::start(socket, failure, inputs.clone(), pages).context("start the status server")?;
+        status::start(socket, failure, desk).context("start the status server")?;
     }
     let driver = thread::Builder::new()
         .name("driver".to_owned())

@@ -2,6 +2,7 @@
 //!
 //! Everything that builds tests uses [`BUILD`], so that nothing is built twice.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -37,6 +38,17 @@ pub(super) fn unit(filter: Option<&str>, verbose: bool) -> Result<Outcome> {
     tests(command.args(BUILD), filter, verbose)
 }
 
+/// The ignored tests with `mark` in their names, of which there must be one.
+pub(super) fn marked(mark: &str, env: &[(&str, &Path)], verbose: bool) -> Result<Outcome> {
+    let mut command = cargo(&["test", "--no-fail-fast"]);
+    command.args(BUILD).envs(env.iter().copied()).args(["--", "--ignored", mark]);
+    let outcome = ran(&mut command, verbose)?;
+    if outcome.passed + outcome.failed == 0 {
+        bail!("there are no tests to run: none that is ignored has {mark} in its name");
+    }
+    Ok(outcome)
+}
+
 pub(super) fn doc(filter: Option<&str>, verbose: bool) -> Result<Outcome> {
     tests(
         &mut cargo(&["test", "--no-fail-fast", "--workspace", "--all-features", "--doc"]),
@@ -68,9 +80,13 @@ fn check(command: &mut Command, verbose: bool) -> Result<Outcome> {
     Ok(Outcome::check(ended.success, ended.output))
 }
 
-/// A failure without a failed test is code that did not compile, or a test program that crashed.
 fn tests(command: &mut Command, filter: Option<&str>, verbose: bool) -> Result<Outcome> {
-    let ended = process::run(command.arg("--").args(filter), verbose)?;
+    ran(command.arg("--").args(filter), verbose)
+}
+
+/// A failure without a failed test is code that did not compile, or a test program that crashed.
+fn ran(command: &mut Command, verbose: bool) -> Result<Outcome> {
+    let ended = process::run(command, verbose)?;
     let counts = libtest::counts(&ended.stdout);
     let failed = if ended.success { counts.failed } else { counts.failed.max(1) };
     Ok(Outcome {

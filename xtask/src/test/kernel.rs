@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use super::artifacts::TestProgram;
 use super::in_guest::{self, Test, Verdict};
 use super::outcome::Outcome;
-use super::{cargo, libtest, process, shards};
+use super::{browser, cargo, libtest, process, shards};
 use crate::guest::{Guest, GuestDied, Kernel};
 use crate::workspace;
 
@@ -84,11 +84,12 @@ pub(super) fn list(subset: Subset, filter: Option<&str>) -> Result<Vec<String>> 
 }
 
 impl Subset {
-    /// A test is marked by a module named `nftables`, or by the end of its own name.
+    /// A test is marked by a module named `nftables`, or by the end of its own name. Those for a
+    /// browser need no kernel of their own.
     fn has(self, test: &str) -> bool {
-        let marked =
-            test.split("::").any(|segment| segment == "nftables") || test.ends_with("_nftables");
-        marked == (self == Self::Nftables)
+        let is_in = |module| test.split("::").any(|segment| segment == module);
+        let marked = is_in("nftables") || test.ends_with("_nftables");
+        !is_in(browser::MODULE) && marked == (self == Self::Nftables)
     }
 }
 
@@ -271,6 +272,8 @@ mod tests {
             assert_eq!(Subset::Nftables.has(test), marked, "{test}");
             assert_eq!(Subset::Plain.has(test), !marked, "{test}");
         }
+        let for_browser = "page::browser::a_browser_shows_the_page";
+        assert!(!Subset::Plain.has(for_browser) && !Subset::Nftables.has(for_browser));
     }
 
     #[test]

@@ -140,6 +140,7 @@ fn set_proxyd(proxyd: &mut Proxyd) {
     proxyd.manifests.get_or_insert_default();
     proxyd.any_mode.get_or_insert(false);
     proxyd.input_policy.get_or_insert_with(|| "accept".to_owned());
+    proxyd.page.get_or_insert_with(|| "none".to_owned());
     proxyd.watch_nodes.get_or_insert_with(|| "own".to_owned());
     proxyd.binding.get_or_insert_with(|| "route".to_owned());
     proxyd.drain_limit.get_or_insert_with(|| GoDuration::new(drain.limit));

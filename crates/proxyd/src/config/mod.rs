@@ -21,6 +21,7 @@
 //! | `anyMode` | `false` | whether IPVS serves even if `mode` is not `ipvs` |
 //! | `apiServers` | | other API servers of the cluster, as URLs, asked in turn when one does not answer |
 //! | `watchNodes` | `own` | `all` to know the addresses of every Node: a Service whose external address is another node's does not take it from that node |
+//! | `page` | `none` | who may look at `/page` of the metrics server: `loopback` for this node, `all` for everybody who reaches that server |
 //! | `nodeIPs` | | source addresses of the node's own connections to Services, one a family |
 //! | `inputPolicy` | `accept` | on a node whose INPUT policy is DROP: `accept` what is for Services, or `respect` the policy |
 //! | `binding` | `route` | how addresses of Services are made local: `route`, or `address` on kube-ipvs0 as kube-proxy does |
@@ -35,7 +36,7 @@
 //! once; of other fields it is said that they count from the next start on.
 //!
 //! Some have flags, too, which count beside a file: `--manifests`, `--any-mode`,
-//! `--api-servers`, `--watch-nodes`, `--node-ip`, `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`,
+//! `--api-servers`, `--watch-nodes`, `--page`, `--node-ip`, `--input-policy`, `--binding`, `--drain-limit`, `--drain-grace`,
 //! `--socket`.
 
 use std::fs;
@@ -65,7 +66,7 @@ pub use print::Comments;
 pub use problem::{Origin, Problem, Severity};
 pub use settings::{
     Arp, BindFailure, Client, Conntrack, DetectLocal, ExternalIps, IpvsTimeouts, LogFormat,
-    Logging, Mode, NodePortAddresses, Settings, TcpWindow, WatchedNodes,
+    Logging, Mode, NodePortAddresses, PageFor, Settings, TcpWindow, WatchedNodes,
 };
 use v1alpha1::KubeProxyConfiguration;
 

@@ -10,7 +10,7 @@ use ipvs_backend::rules::InputPolicy;
 use ipvs_backend::{AuditPace, Binding};
 
 use super::scalar::MarkBits;
-use super::settings::WatchedNodes;
+use super::settings::{PageFor, WatchedNodes};
 use super::v1alpha1::{InternalMarks, Proxyd};
 use super::validate::Check;
 
@@ -29,18 +29,25 @@ pub(super) fn nodes(proxyd: &Proxyd, check: &mut Check<'_>) -> WatchedNodes {
     choice("proxyd.watchNodes", proxyd.watch_nodes.as_deref(), choices, check)
 }
 
-/// What a word stands for; the first of two if there is none, or another.
-fn choice<T: Copy>(
+pub(super) fn page(proxyd: &Proxyd, check: &mut Check<'_>) -> PageFor {
+    let choices =
+        [("none", PageFor::Nobody), ("loopback", PageFor::Loopback), ("all", PageFor::Everybody)];
+    choice("proxyd.page", proxyd.page.as_deref(), choices, check)
+}
+
+/// What a word stands for; the first if there is none, or another.
+fn choice<T: Copy, const N: usize>(
     path: &str,
     given: Option<&str>,
-    choices: [(&str, T); 2],
+    choices: [(&str, T); N],
     check: &mut Check<'_>,
 ) -> T {
-    let [(first, default), (second, _)] = choices;
+    let (first, default) = choices[0];
     let word = given.unwrap_or(first);
     let chosen = choices.into_iter().find(|(name, _)| *name == word);
     chosen.map(|(_, value)| value).unwrap_or_else(|| {
-        check.error(path, word, format!("must be {first} or {second}"));
+        let names = choices.map(|(name, _)| name).join(" or ");
+        check.error(path, word, format!("must be {names}"));
         default
     })
 }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub client: Client,
     /// Which Nodes are asked for.
     pub nodes: WatchedNodes,
+    /// Who may look at the page of the metrics server.
+    pub page: PageFor,
     /// The address of this node, if not unspecified; its family goes first. Nothing listens on it.
     pub bind_address: IpAddr,
     /// Where `/healthz` and `/livez` are served; `None` for nowhere.
@@ -137,6 +139,18 @@ pub enum WatchedNodes {
     Own,
     /// Every one, so that no Service's external address that is another node's is taken from it.
     All,
+}
+
+/// Who may look at the page of the metrics server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PageFor {
+    /// There is none.
+    #[default]
+    Nobody,
+    /// Who asks from this node.
+    Loopback,
+    /// Who reaches the metrics server.
+    Everybody,
 }
 
 /// What happens when a server cannot listen.

@@ -168,6 +168,8 @@ section! {
         manifests: Option<String>,
         any_mode: Option<bool>,
         api_servers: Option<Vec<String>>,
+        /// `none`, `loopback` or `all`.
+        page: Option<String>,
         /// `own` or `all`.
         watch_nodes: Option<String>,
         #[serde(rename = "nodeIPs")]

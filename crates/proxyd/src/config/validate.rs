@@ -42,6 +42,7 @@ pub(super) fn settings(
             other_servers: own::api_servers(&config.proxyd, &mut check),
             ..check.client(&config.client_connection, master)
         },
+        page: own::page(&config.proxyd, &mut check),
         nodes: own::nodes(&config.proxyd, &mut check),
         bind_address: check.bind_address(config.bind_address.as_deref().unwrap_or_default()),
         healthz: check.server("healthzBindAddress", config.healthz_bind_address.as_deref()),

@@ -12,6 +12,7 @@ use tokio::sync::watch::Receiver;
 use super::exposition::Exposition;
 use crate::config::BindFailure;
 use crate::health::{Condition, Eligibility, Now, Published};
+use crate::page::Page;
 use crate::reload::InEffect;
 use crate::serve::{Answer, Asked, Connections, Place, serve};
 
@@ -20,6 +21,7 @@ use crate::serve::{Answer, Asked, Connections, Place, serve};
 pub(crate) struct Pages {
     pub(crate) configuration: InEffect,
     pub(crate) published: Receiver<Published>,
+    pub(crate) page: Option<Page>,
 }
 
 impl Exposition {
@@ -38,9 +40,9 @@ impl Exposition {
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                let answer = move |Asked { path, .. }| {
+                let answer = move |asked: Asked| {
                     let server = server.clone();
-                    async move { server.answer(&path).await }
+                    async move { server.answer(&asked).await }
                 };
                 serve(place.listen().await, Connections::default(), answer).await;
             });
@@ -55,15 +57,16 @@ struct Server {
     exposition: Exposition,
     configuration: InEffect,
     published: Receiver<Published>,
+    page: Option<Page>,
 }
 
 impl Server {
-    fn new(exposition: Exposition, Pages { configuration, published }: Pages) -> Self {
-        Self { exposition, configuration, published }
+    fn new(exposition: Exposition, Pages { configuration, published, page }: Pages) -> Self {
+        Self { exposition, configuration, published, page }
     }
 
-    async fn answer(&self, path: &str) -> Option<Answer> {
-        Some(match path {
+    async fn answer(&self, asked: &Asked) -> Option<Answer> {
+        Some(match &*asked.path {
             "/metrics" => match self.exposition.text().await {
                 Some(text) => exposed(text),
                 None => Answer {
@@ -75,7 +78,7 @@ impl Server {
             "/healthz" | "/healthz/ping" => Answer::text("ok"),
             "/proxyMode" => Answer::text("ipvs"),
             "/configz" => Answer::json(StatusCode::OK, self.configz()),
-            _ => return None,
+            _ => return self.page.as_ref()?.answer(asked).await,
         })
     }
 

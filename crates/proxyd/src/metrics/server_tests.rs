@@ -22,7 +22,7 @@ fn server_with(configuration: String) -> (SocketAddr, watch::Sender<Arc<str>>) {
     let (_, published) = Publisher::new(Duration::from_secs(30));
     let (in_effect, configuration) = watch::channel(configuration.into());
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let pages = Pages { configuration, published };
+    let pages = Pages { configuration, published, page: None };
     metrics.exposition().serve(free, BindFailure::Fatal, pages).unwrap();
     (free, in_effect)
 }
@@ -61,7 +61,7 @@ fn each_path_has_its_answer() {
         "kubernetes_healthcheck{name=\"proxy\",type=\"healthz\"} 0\n\
          kubernetes_healthcheck{name=\"proxy\",type=\"livez\"} 1\n"
     ));
-    for missing in ["/", "/metrics/", "/debug/pprof/", "/livez"] {
+    for missing in ["/", "/metrics/", "/debug/pprof/", "/livez", "/page", "/page.css"] {
         assert!(get(server, missing).0.starts_with("404 "), "{missing}");
     }
 }
@@ -121,7 +121,7 @@ fn an_address_that_is_taken_is_fatal_if_it_should_be() {
         let metrics =
             Metrics::new(Limits::default(), std::time::SystemTime::now(), Requests::default());
         let configuration = watch::channel("{}".into()).1;
-        metrics.exposition().serve(address, failure, Pages { configuration, published })
+        metrics.exposition().serve(address, failure, Pages { configuration, published, page: None })
     };
     let error = serve(BindFailure::Fatal).unwrap_err();
     assert!(error.to_string().starts_with("/metrics cannot be answered at 127.0.0.1:"), "{error}");

@@ -15,6 +15,8 @@ pub(crate) struct Answer {
     pub(crate) content_type: &'static str,
     /// How much of a load balancer's traffic this node can take.
     pub(crate) weight: Option<usize>,
+    /// Others, with names in lower case.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     /// Clones share it.
     pub(crate) body: Bytes,
 }
@@ -22,12 +24,13 @@ pub(crate) struct Answer {
 impl Answer {
     /// A document in JSON.
     pub(crate) fn json(status: StatusCode, body: String) -> Self {
-        Self { status, content_type: JSON, weight: None, body: body.into() }
+        Self { status, content_type: JSON, ..Self::text(body) }
     }
 
     /// All is well, in words.
     pub(crate) fn text(body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, content_type: TEXT, weight: None, body: body.into() }
+        let (status, body) = (StatusCode::OK, body.into());
+        Self { status, content_type: TEXT, weight: None, headers: &[], body }
     }
 
     /// There is nothing at this path.

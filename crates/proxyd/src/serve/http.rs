@@ -8,13 +8,15 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::request::Parts;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -81,6 +83,11 @@ pub(crate) struct Asked {
     pub(crate) method: Method,
     /// Without the query.
     pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    /// The header of this name.
+    pub(crate) host: Option<String>,
+    /// Where the client is; `None` if that is a socket of this machine.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 /// Where clients come from.
@@ -88,23 +95,24 @@ pub(crate) trait Listener {
     /// A client's connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next client.
-    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// The next client, and where it is.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
 
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
-    async fn next(&self) -> io::Result<TcpStream> {
-        Ok(self.accept().await?.0)
+    async fn next(&self) -> io::Result<(TcpStream, Option<IpAddr>)> {
+        let (stream, peer) = self.accept().await?;
+        Ok((stream, Some(peer.ip())))
     }
 }
 
 impl Listener for UnixListener {
     type Stream = UnixStream;
 
-    async fn next(&self) -> io::Result<UnixStream> {
-        Ok(self.accept().await?.0)
+    async fn next(&self) -> io::Result<(UnixStream, Option<IpAddr>)> {
+        Ok((self.accept().await?.0, None))
     }
 }
 
@@ -118,8 +126,8 @@ pub(crate) async fn serve<F>(
 {
     loop {
         match listener.next().await {
-            Ok(stream) => {
-                let conversation = converse(stream, answer.clone());
+            Ok((stream, peer)) => {
+                let conversation = converse(stream, peer, answer.clone());
                 let connection = tokio::spawn(timeout(connections.time_to_live, conversation));
                 connections.admit(connection.abort_handle());
             }
@@ -133,6 +141,7 @@ pub(crate) async fn serve<F>(
 
 async fn converse<F>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<IpAddr>,
     answer: impl Fn(Asked) -> F + Send + Sync + 'static,
 ) where
     F: Future<Output = Option<Answer>> + Send + 'static,
@@ -140,7 +149,7 @@ async fn converse<F>(
     let service = service_fn(|request: Request<Incoming>| async {
         let (head, body) = request.into_parts();
         discard(body).await;
-        let answer = answer(Asked { method: head.method, path: head.uri.path().to_owned() }).await;
+        let answer = answer(asked(head, peer)).await;
         Ok::<_, Infallible>(response(answer.unwrap_or_else(Answer::not_found)))
     });
     let connection = http1::Builder::new()
@@ -151,6 +160,17 @@ async fn converse<F>(
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         debug!("a request was not answered: {error}");
+    }
+}
+
+fn asked(head: Parts, peer: Option<IpAddr>) -> Asked {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    Asked {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        host: host.map(str::to_owned),
+        peer,
     }
 }
 
@@ -167,7 +187,7 @@ async fn discard(mut body: Incoming) {
 }
 
 fn response(answer: Answer) -> Response<Whole> {
-    let Answer { status, content_type, weight, body } = answer;
+    let Answer { status, content_type, weight, headers: others, body } = answer;
     let mut response = Response::new(Whole(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -175,6 +195,9 @@ fn response(answer: Answer) -> Response<Whole> {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(weight) = weight {
         headers.insert(WEIGHT, weight.into());
+    }
+    for (name, value) in others {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response
 }

@@ -31,7 +31,7 @@ pub(crate) enum Column {
 
 /// How something in a cell is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     Plain,
     Notable,
     Bad,
@@ -39,7 +39,7 @@ pub(super) enum Mood {
 
 impl Column {
     /// What is shown by default.
-    pub(super) const TABLE: [Self; 13] = [
+    pub(crate) const TABLE: [Self; 13] = [
         Self::Service,
         Self::Kind,
         Self::Frontend,
@@ -56,7 +56,7 @@ impl Column {
     ];
 
     /// The first to go when a terminal is narrow comes first; the others stay.
-    pub(super) const DISPENSABLE: [Self; 14] = [
+    pub(crate) const DISPENSABLE: [Self; 14] = [
         Self::Out,
         Self::In,
         Self::Affinity,
@@ -74,7 +74,7 @@ impl Column {
     ];
 
     /// What stands above it.
-    pub(super) const fn head(self) -> &'static str {
+    pub(crate) const fn head(self) -> &'static str {
         match self {
             Self::Service => "SERVICE",
             Self::Kind => "KIND",
@@ -98,7 +98,7 @@ impl Column {
     }
 
     /// Whether numbers stand in it.
-    pub(super) const fn is_number(self) -> bool {
+    pub(crate) const fn is_number(self) -> bool {
         !matches!(
             self,
             Self::Service | Self::Kind | Self::Frontend | Self::Scheduler | Self::Policy
@@ -106,7 +106,7 @@ impl Column {
     }
 
     /// What stands in it.
-    pub(super) fn cell(self, of: &Frontend) -> String {
+    pub(crate) fn cell(self, of: &Frontend) -> String {
         let number = |number: Option<u64>| number.map_or_else(unknown, |number| number.to_string());
         let traffic = of.traffic.as_ref();
         match self {
@@ -136,7 +136,7 @@ impl Column {
     }
 
     /// Whether somebody should look at it.
-    pub(super) fn mood(self, of: &Frontend) -> Mood {
+    pub(crate) fn mood(self, of: &Frontend) -> Mood {
         let Servers { outside, inside, ready, draining, .. } = of.servers;
         match self {
             Self::Ready if ready == 0 => Mood::Bad,
@@ -149,7 +149,7 @@ impl Column {
     }
 
     /// Texts go up, numbers go down, what changed last comes first.
-    pub(super) fn compare(self, one: &Frontend, two: &Frontend) -> Ordering {
+    pub(crate) fn compare(self, one: &Frontend, two: &Frontend) -> Ordering {
         let floating = |number: fn(&Frontend) -> Option<f64>| {
             let [one, two] = [one, two].map(|it| number(it).unwrap_or(f64::NEG_INFINITY));
             two.total_cmp(&one)
@@ -182,7 +182,7 @@ fn unknown() -> String {
 }
 
 /// As `namespace/name:port`.
-pub(super) fn service(of: &Frontend) -> String {
+pub(crate) fn service(of: &Frontend) -> String {
     match of.port_name.as_str() {
         "" => of.service.clone(),
         port => format!("{}:{port}", of.service),
@@ -215,7 +215,7 @@ fn bytes(bytes: u64) -> String {
 }
 
 /// A time, in its greatest unit.
-pub(super) fn age(seconds: f64) -> String {
+pub(crate) fn age(seconds: f64) -> String {
     for (unit, length) in [("d", 86_400.0), ("h", 3_600.0), ("m", 60.0)] {
         if seconds >= 2.0 * length {
             return format!("{:.0}{unit}", (seconds / length).floor());

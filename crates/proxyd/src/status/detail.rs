@@ -17,67 +17,73 @@ pub(super) fn detail(status: &Status, service: &str, style: Style) -> String {
         text.push_str("\nNothing is served for it on this node.\n");
     }
     let endpoints = status.endpoints.as_deref().unwrap_or_default();
+    for frontend in &status.frontends {
+        write_frontend(&mut text, frontend, endpoints);
+    }
+    section(&mut text, Some("Endpoints that are not used"), &UNUSED, unused(endpoints));
+    text + &problems(status, style).into_iter().map(|line| line + "\n").collect::<String>()
+}
+
+fn write_frontend(text: &mut String, frontend: &Frontend, endpoints: &[Endpoint]) {
+    let Frontend { kind, protocol, address, .. } = frontend;
+    let (service, facts) = (service(frontend), facts(frontend));
+    let _ = writeln!(text, "\n{kind} {protocol} {address} ({service}): {facts}");
+    for line in connections(frontend).into_iter().chain(refusals(frontend)) {
+        let _ = writeln!(text, "{line}");
+    }
+    section(text, None, &SERVERS, servers(frontend, endpoints));
+}
+
+/// How a frontend is served.
+pub(crate) fn facts(frontend: &Frontend) -> String {
+    let mut facts = format!("{}, policy {}", frontend.scheduler, frontend.policy);
+    if let Some(seconds) = frontend.affinity_seconds {
+        let _ = write!(facts, ", affinity {seconds}s");
+    }
+    if let Some(changed) = &frontend.changed {
+        let _ = write!(facts, ", changed {} ago", age(changed.age_seconds));
+    }
+    if frontend.drift > 0 {
+        let _ = write!(facts, ", drifted {} times", frontend.drift);
+    }
+    facts
+}
+
+/// What passes, if that could be read.
+pub(crate) fn connections(frontend: &Frontend) -> Option<String> {
+    let _ = frontend.traffic.as_ref()?;
+    let [active, inactive, rate, total] =
+        [Column::Active, Column::Inactive, Column::Rate, Column::Total]
+            .map(|column| column.cell(frontend));
+    Some(format!("{active} connections, {inactive} inactive, {rate} new a second, {total} in all"))
+}
+
+/// Who gets no server.
+pub(crate) fn refusals(frontend: &Frontend) -> Vec<String> {
+    let servers = &frontend.servers;
+    let clients = [
+        ("Clients outside the cluster", &servers.outside_when_empty),
+        ("Pods and nodes", &servers.inside_when_empty),
+    ];
+    let refusal = |(who, what): (&str, &Option<String>)| match what.as_deref()? {
+        "drop" => Some(format!("{who} get no answer")),
+        _ => Some(format!("{who} are refused")),
+    };
+    clients.into_iter().filter_map(refusal).collect()
+}
+
+/// What stands above [`servers`].
+pub(crate) const SERVERS: [&str; 8] =
+    ["SERVER", "CLIENTS", "WEIGHT", "ACTIVE", "INACTIVE", "TOTAL", "NODE", "ZONE"];
+
+/// The servers of a frontend as they are in the kernel, with what is known of their endpoints.
+pub(crate) fn servers(frontend: &Frontend, endpoints: &[Endpoint]) -> Vec<[String; 8]> {
     let by_address: BTreeMap<SocketAddr, &Endpoint> = endpoints
         .iter()
         .filter_map(|it| Some((SocketAddr::new(it.address, it.port?), it)))
         .collect();
-    for frontend in &status.frontends {
-        write_frontend(&mut text, frontend, &by_address);
-    }
-    let heads = ["PORT", "ADDRESS", "NODE", "ZONE", "LIST", "WHY IT IS NOT USED"];
-    section(&mut text, Some("Endpoints that are not used"), &heads, unused(endpoints));
-    text + &problems(status, style).into_iter().map(|line| line + "\n").collect::<String>()
-}
-
-fn write_frontend(
-    text: &mut String,
-    frontend: &Frontend,
-    endpoints: &BTreeMap<SocketAddr, &Endpoint>,
-) {
-    let Frontend { kind, protocol, address, scheduler, policy, .. } = frontend;
-    let _ = write!(
-        text,
-        "\n{kind} {protocol} {address} ({}): {scheduler}, policy {policy}",
-        service(frontend)
-    );
-    if let Some(seconds) = frontend.affinity_seconds {
-        let _ = write!(text, ", affinity {seconds}s");
-    }
-    if let Some(changed) = &frontend.changed {
-        let _ = write!(text, ", changed {} ago", age(changed.age_seconds));
-    }
-    if frontend.drift > 0 {
-        let _ = write!(text, ", drifted {} times", frontend.drift);
-    }
-    text.push('\n');
-    if frontend.traffic.is_some() {
-        let [active, inactive, rate, total] =
-            [Column::Active, Column::Inactive, Column::Rate, Column::Total]
-                .map(|column| column.cell(frontend));
-        let _ = writeln!(
-            text,
-            "{active} connections, {inactive} inactive, {rate} new a second, {total} in all"
-        );
-    }
-    let servers = &frontend.servers;
-    for (who, what) in [
-        ("Clients outside the cluster", &servers.outside_when_empty),
-        ("Pods and nodes", &servers.inside_when_empty),
-    ] {
-        match what.as_deref() {
-            Some("drop") => {
-                let _ = writeln!(text, "{who} get no answer");
-            }
-            Some(_) => {
-                let _ = writeln!(text, "{who} are refused");
-            }
-            None => {}
-        }
-    }
-    let heads = ["SERVER", "CLIENTS", "WEIGHT", "ACTIVE", "INACTIVE", "TOTAL", "NODE", "ZONE"];
     let destinations = frontend.destinations.as_deref().unwrap_or_default();
-    let rows = destinations.iter().map(|it| row(it, endpoints.get(&it.address).copied()));
-    section(text, None, &heads, rows.collect());
+    destinations.iter().map(|it| row(it, by_address.get(&it.address).copied())).collect()
 }
 
 fn row(destination: &Destination, endpoint: Option<&Endpoint>) -> [String; 8] {
@@ -98,8 +104,12 @@ fn row(destination: &Destination, endpoint: Option<&Endpoint>) -> [String; 8] {
     ]
 }
 
+/// What stands above [`unused`].
+pub(crate) const UNUSED: [&str; 6] =
+    ["PORT", "ADDRESS", "NODE", "ZONE", "LIST", "WHY IT IS NOT USED"];
+
 /// Endpoints that a list leaves out, once for each reason.
-fn unused(endpoints: &[Endpoint]) -> Vec<[String; 6]> {
+pub(crate) fn unused(endpoints: &[Endpoint]) -> Vec<[String; 6]> {
     let unused = endpoints.iter().filter_map(|it| {
         let address = match it.port {
             Some(port) => SocketAddr::new(it.address, port).to_string(),

@@ -24,12 +24,19 @@ mod inquiry;
 mod objects;
 mod server;
 mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub(crate) use chronicle::Chronicle;
 pub(crate) use client::Client;
+pub(crate) use column::{Column, Mood, age};
 pub(crate) use command::{StatusArgs, run};
 pub(crate) use compose::moment;
-pub(crate) use document::{Difference, Repaired, Status};
-pub(crate) use inquiry::{Failing, Inquiry};
+pub(crate) use detail::{SERVERS, UNUSED, connections, facts, refusals, servers, unused};
+#[cfg(test)]
+pub(crate) use document::{Destination, Endpoint, Moment, Servers, State, Traffic, TroubleKind};
+pub(crate) use document::{Difference, Drifted, Frontend, Repaired, Status, Trouble};
+pub(crate) use inquiry::{Failing, Inquiry, Scope};
 pub(crate) use objects::Objects;
-pub(crate) use server::{Pages, start};
+pub(crate) use server::{Desk, Failed, Pages, start};
+pub(crate) use table::summary;

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::runtime;
 use tokio::sync::oneshot::{Receiver, channel};
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::compose::{self, Counted, Process};
@@ -50,15 +50,10 @@ const FORGET: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the path cannot be had and that is fatal, or the system gives no thread.
-pub(crate) fn start(
-    path: &Path,
-    failure: BindFailure,
-    inputs: Sender<Input>,
-    pages: Pages,
-) -> io::Result<()> {
+pub(crate) fn start(path: &Path, failure: BindFailure, desk: Desk) -> io::Result<()> {
     let place = LocalPlace::take(path, failure)?;
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    serve_at(place, Desk::new(inputs, PATIENCE, pages), runtime)
+    serve_at(place, desk, runtime)
 }
 
 fn serve_at(place: LocalPlace, desk: Desk, runtime: runtime::Runtime) -> io::Result<()> {
@@ -103,10 +98,15 @@ struct Driver {
 }
 
 /// Why there is no answer: a status, and words.
-type Failed = (StatusCode, String);
+pub(crate) type Failed = (StatusCode, String);
 
 impl Desk {
-    fn new(inputs: Sender<Input>, patience: Duration, pages: Pages) -> Self {
+    /// Questions go to the driver as `inputs`.
+    pub(crate) fn new(inputs: Sender<Input>, pages: Pages) -> Self {
+        Self::with_patience(inputs, PATIENCE, pages)
+    }
+
+    fn with_patience(inputs: Sender<Input>, patience: Duration, pages: Pages) -> Self {
         let namespace = fs::read_link("/proc/self/ns/net").unwrap_or_default();
         let process = Process {
             pid: std::process::id(),
@@ -138,7 +138,8 @@ impl Desk {
         })
     }
 
-    async fn status(&self, scope: Scope) -> Result<Status, Failed> {
+    /// What is known of everything, or of one Service.
+    pub(crate) async fn status(&self, scope: Scope) -> Result<Status, Failed> {
         let mut known = self.ask(scope.clone()).await?;
         if let Scope::Service(service) = &scope
             && known.detail.is_none()
@@ -166,13 +167,17 @@ impl Desk {
             counts = self.count(wanted).await;
             known = self.ask(scope.clone()).await?;
         }
-        let counted =
-            Counted { counts: counts.as_ref().map_err(String::as_str), before: before.as_ref() };
-        let status = compose::status(&known, &counted, &scope, &self.process, Now::read());
-        if let Ok(counts) = &counts {
-            *before = Some(counts.before());
-            self.forget_later();
-        }
+        let (last, process) = (before.take(), self.process.clone());
+        // Of a large node it is much.
+        let composed = spawn_blocking(move || {
+            let counted =
+                Counted { counts: counts.as_ref().map_err(String::as_str), before: last.as_ref() };
+            let status = compose::status(&known, &counted, &scope, &process, Now::read());
+            (status, counts.map_or(last, |counts| Some(counts.before())))
+        });
+        let (status, now) = composed.await.map_err(broken)?;
+        *before = now;
+        self.forget_later();
         Ok(status)
     }
 
@@ -196,10 +201,7 @@ impl Desk {
             let inputs = known.inputs.as_ref().expect("they were asked for");
             document(Ok(Objects::new(&known, inputs, configuration, Now::read())))
         });
-        written.await.unwrap_or_else(|error| {
-            let failed = (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-            document(Err::<Objects, _>(failed))
-        })
+        written.await.unwrap_or_else(|error| document(Err::<Objects, _>(broken(error))))
     }
 
     /// Reads what the kernel counts.
@@ -277,6 +279,11 @@ impl Driver {
 pub(super) fn incomplete() -> Failed {
     let words = "not every object was read yet, so it is not known what should be there";
     (StatusCode::SERVICE_UNAVAILABLE, words.to_owned())
+}
+
+/// A mistake of ours.
+fn broken(error: JoinError) -> Failed {
+    (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
 fn stopping() -> Failed {

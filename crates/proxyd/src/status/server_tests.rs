@@ -2,123 +2,17 @@
 
 use std::sync::mpsc;
 
-use ipvs_backend::netlink::route::LocalRoute;
-use ipvs_backend::{IpvsConfig, NodeIps, Tally};
-use proxy_core::memory::MemoryBackend;
-use proxy_core::reconciler::{Reconciler, Schedule};
-use proxy_core::{Interner, Model, api};
-
 use super::*;
 use crate::config::ExternalIps;
-use crate::driver::drive;
-use crate::health::Publisher;
 use crate::manifest::Reader;
 use crate::manifest::testing::Scratch;
-use crate::metrics::{Limits, Metrics, Requests};
-use crate::network::Networked;
-use crate::node_facts::{NodeFacts, Pods};
-use crate::notice::Notices;
 use crate::source::{Parser, Problem, Severity};
-use crate::status::client::Client;
 use crate::status::document::{State, TroubleKind};
-
-impl Networked for MemoryBackend {
-    fn follow_network(&mut self, _: NodeIps) {}
-
-    fn follow_pods(&mut self, _: Pods) {}
-
-    fn routes_removed(&mut self, _: &[LocalRoute]) {}
-
-    fn rules_removed(&mut self) {}
-
-    fn config(&self) -> IpvsConfig {
-        IpvsConfig::default()
-    }
-
-    fn take_tally(&mut self) -> Tally {
-        Tally::default()
-    }
-}
-
-struct Scene {
-    inputs: mpsc::Sender<Input>,
-    client: Client,
-    _scratch: Scratch,
-}
-
-const CONFIGURATION: &str = r#"{"apiVersion":"kubeproxy.config.k8s.io/v1alpha1",
-    "kind":"KubeProxyConfiguration","mode":"ipvs"}"#;
-
-fn pages() -> Pages {
-    let metrics = Metrics::new(Limits::default(), std::time::UNIX_EPOCH, Requests::default());
-    let metrics = metrics.exposition();
-    let configuration = tokio::sync::watch::channel(CONFIGURATION.into()).1;
-    Pages { configuration, metrics, lines: Lines::default() }
-}
-
-fn scene() -> Scene {
-    let (inputs, receiver) = mpsc::channel();
-    let metrics = Metrics::new(Limits::default(), std::time::UNIX_EPOCH, Requests::default());
-    let recorder = metrics.recorder();
-    thread::spawn(move || {
-        let reconciler =
-            Reconciler::new(MemoryBackend::default(), Model::new("n1"), Schedule::default());
-        let (publisher, _published) = Publisher::new(Duration::from_secs(30));
-        let facts = NodeFacts::new(Vec::new(), None, Vec::new());
-        drive(reconciler, facts, publisher, recorder, Notices::default(), &receiver);
-    });
-    let scratch = Scratch::new();
-    let path = scratch.path().join("proxyd.sock");
-    start(&path, BindFailure::Fatal, inputs.clone(), pages()).unwrap();
-    Scene { inputs, client: Client::new(&path), _scratch: scratch }
-}
-
-impl Scene {
-    fn serve_web(&self) {
-        let names = &mut Interner::new();
-        let service: api::Service = serde_json::from_str(
-            r#"{"metadata": {"name": "web", "namespace": "default"},
-                "spec": {"clusterIP": "10.96.0.9", "ports": [{"name": "http", "port": 80}]}}"#,
-        )
-        .unwrap();
-        let slice: api::EndpointSlice = serde_json::from_str(
-            r#"{"metadata": {"name": "web-1", "namespace": "default",
-                    "labels": {"kubernetes.io/service-name": "web"}},
-                "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}],
-                "endpoints": [
-                    {"addresses": ["10.1.0.1"], "nodeName": "n1", "zone": "a"},
-                    {"addresses": ["10.1.0.2"], "nodeName": "n2", "zone": "b",
-                        "conditions": {"ready": false}}]}"#,
-        )
-        .unwrap();
-        let events = vec![
-            proxy_core::Event::Service(Arc::new(service.parse(names).value.unwrap())),
-            proxy_core::Event::Slice(Arc::new(slice.parse(names).value.unwrap())),
-        ];
-        self.inputs.send(Input::Events(events)).unwrap();
-        self.inputs.send(Input::Complete).unwrap();
-    }
-
-    /// What it says once everything is in place.
-    fn in_step(&self) -> Status {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let status = self.status();
-            if status.state == State::InStep {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "{status:?}");
-        }
-    }
-
-    fn status(&self) -> Status {
-        self.client.get("/v1/status").unwrap()
-    }
-}
+use crate::status::testing::{CONFIGURATION, Scene, pages};
 
 #[test]
 fn a_daemon_says_what_it_serves_and_how_far_it_is() {
-    let scene = scene();
+    let scene = Scene::new();
     let before = scene.status();
     assert_eq!((before.state, before.frontends.len()), (State::WaitingForInputs, 0));
     let error = scene.client.post::<Repaired>("/v1/repair").unwrap();
@@ -144,7 +38,7 @@ fn a_daemon_says_what_it_serves_and_how_far_it_is() {
 
 #[test]
 fn problems_come_and_go() {
-    let scene = scene();
+    let scene = Scene::new();
     scene.serve_web();
     let problem = Problem::new(Severity::Rejected, "web.yaml", "is no YAML".to_owned());
     let new = vec![problem.clone()];
@@ -159,7 +53,7 @@ fn problems_come_and_go() {
 
 #[test]
 fn other_pages_are_told_too() {
-    let scene = scene();
+    let scene = Scene::new();
     scene.serve_web();
     scene.in_step();
     for (path, expected) in [
@@ -174,7 +68,7 @@ fn other_pages_are_told_too() {
 
 #[test]
 fn what_is_decided_from_is_told_once_it_is_complete() {
-    let scene = scene();
+    let scene = Scene::new();
     let error = scene.client.text("GET", "/v1/objects").unwrap_err().to_string();
     assert!(error.contains("not every object was read"), "{error}");
     scene.serve_web();
@@ -198,7 +92,7 @@ fn what_is_decided_from_is_told_once_it_is_complete() {
 
 #[test]
 fn a_repair_is_waited_for() {
-    let scene = scene();
+    let scene = Scene::new();
     scene.serve_web();
     scene.in_step();
     let repaired: Repaired = scene.client.post("/v1/repair").unwrap();
@@ -207,7 +101,7 @@ fn a_repair_is_waited_for() {
 
 #[test]
 fn what_is_not_there_is_said() {
-    let scene = scene();
+    let scene = Scene::new();
     let error = scene.client.get::<Status>("/v1/services/default/other").unwrap_err().to_string();
     assert!(error.contains("Service default/other is not known to this node"), "{error}");
     for (method, path) in [("GET", "/"), ("GET", "/v1/repair"), ("POST", "/v1/status")] {
@@ -219,7 +113,7 @@ fn what_is_not_there_is_said() {
 #[test]
 fn a_driver_that_does_not_answer_is_asked_one_thing_only() {
     let (inputs, receiver) = mpsc::channel();
-    let desk = Desk::new(inputs, Duration::from_millis(50), pages());
+    let desk = Desk::with_patience(inputs, Duration::from_millis(50), pages());
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for _ in 0..3 {
         let (status, words) = runtime.block_on(desk.ask(Scope::Everything)).unwrap_err();

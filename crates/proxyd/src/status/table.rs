@@ -41,30 +41,37 @@ pub(super) fn table(status: &Status, style: Style) -> String {
 
 /// About the daemon.
 pub(super) fn head(status: &Status, style: Style) -> Vec<String> {
+    let lines = summary(status).into_iter();
+    lines.map(|(mood, line)| cut(&painted(&line, mood, style), style)).collect()
+}
+
+/// The same, and how each line is meant.
+pub(crate) fn summary(status: &Status) -> Vec<(Mood, String)> {
     let Status { node, version, pid, .. } = status;
     let up = age(status.started.age_seconds);
-    let mut lines = vec![format!("Node {node}, proxyd {version} (pid {pid}), up {up}")];
+    let line = format!("Node {node}, proxyd {version} (pid {pid}), up {up}");
+    let mut lines = vec![(Mood::Plain, line)];
     let (mood, words) = state(status);
     let as_of = match status.as_of.age_seconds {
         seconds if seconds < 2.0 => String::new(),
         seconds => format!("; as of {} ago", age(seconds)),
     };
-    lines.push(painted(&format!("{words}{as_of}"), mood, style));
+    lines.push((mood, words + &as_of));
     if let Some(last) = status.drift.recent.first() {
         let count = status.drift.total;
         let (ago, object, kind) = (age(last.found.age_seconds), &last.object, &last.kind);
         let words = format!("Drift: {count} objects mended, last {ago} ago: {object} ({kind})");
-        lines.push(painted(&words, Mood::Notable, style));
+        lines.push((Mood::Notable, words));
     }
     if let Some(error) = &status.connections.error {
-        let words = format!("Connections cannot be read: {error}");
-        lines.push(painted(&words, Mood::Bad, style));
+        lines.push((Mood::Bad, format!("Connections cannot be read: {error}")));
     }
     if status.connections.left_out > 0 {
         let count = status.connections.left_out;
-        lines.push(format!("Connections of {count} quieter frontends were left out"));
+        let words = format!("Connections of {count} quieter frontends were left out");
+        lines.push((Mood::Plain, words));
     }
-    lines.into_iter().map(|line| cut(&line, style)).collect()
+    lines
 }
 
 fn state(status: &Status) -> (Mood, String) {

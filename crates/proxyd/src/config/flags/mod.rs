@@ -366,6 +366,12 @@ fn help(flag: &Flag) -> String {
              changes of every Node, for every node"
                 .to_owned()
         }
+        ("page", _) => {
+            "Who may look at Services, servers and connections in a browser, at /page of the metrics \
+             server: `none`, `loopback` for this node, or `all`, which is everybody who reaches \
+             that server"
+                .to_owned()
+        }
         ("node-ip", _) => {
             "Source address of the node's own connections to Services, one a family; default: the \
              Node object's that an interface has, else an interface's"

@@ -138,6 +138,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("any-mode", "proxyd.anyMode"),
     field("api-servers", Kind::List, "proxyd.apiServers"),
     text("watch-nodes", "proxyd.watchNodes"),
+    text("page", "proxyd.page"),
     field("node-ip", Kind::List, "proxyd.nodeIPs"),
     text("input-policy", "proxyd.inputPolicy"),
     text("binding", "proxyd.binding"),

@@ -70,6 +70,7 @@ fn every_field_has_kube_proxys_default() {
             "anyMode": false,
             "apiServers": null,
             "watchNodes": "own",
+            "page": "none",
             "nodeIPs": null,
             "inputPolicy": "accept",
             "auditServicesPerSecond": 20, "socket": "/run/proxyd/proxyd.sock",

@@ -1,0 +1,134 @@
+//! The page as a browser takes it: Chromium, to which the policy of the page allows no script.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+
+use super::frame::framed;
+use super::history::History;
+use super::list::list;
+use super::query::Query;
+use super::server::{shown, style};
+use super::testing::{node, web};
+use crate::manifest::testing::Scratch;
+use crate::page::detail::detail;
+use crate::serve::{Answer, Asked, Connections, serve};
+
+/// A server of the views of a node that stands still, and what was asked of it.
+struct Site {
+    address: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Site {
+    fn new() -> Self {
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let log = Arc::clone(&asked);
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            Builder::new_current_thread().enable_all().build().unwrap().block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                sender.send(listener.local_addr().unwrap()).unwrap();
+                let answer = move |it: Asked| {
+                    log.lock().unwrap().push(it.path.clone());
+                    async move { answer(&it) }
+                };
+                serve(listener, Connections::default(), answer).await;
+            });
+        });
+        Self { address: format!("http://{}", receiver.recv().unwrap()), asked }
+    }
+}
+
+fn answer(asked: &Asked) -> Option<Answer> {
+    let query = Query::read(asked.query.as_deref().unwrap_or_default());
+    let mut history = History::default();
+    for look in 0..30 {
+        let mut status = node();
+        for (factor, frontend) in (7..).zip(&mut status.frontends) {
+            let traffic = frontend.traffic.as_mut().expect("it was read");
+            traffic.per_second = Some(f64::from(look * factor % 23));
+        }
+        history.note(&status);
+    }
+    match (&*asked.path, &query.service) {
+        ("/page.css", _) => Some(style()),
+        ("/page", None) => {
+            let status = node();
+            Some(shown(framed(&status, &query, &list(&status, &history, &query))))
+        }
+        ("/page", Some(service)) => {
+            let status = web();
+            Some(shown(framed(&status, &query, &detail(&status, service, &history))))
+        }
+        _ => None,
+    }
+}
+
+/// Starts Chromium, which resolves no names. Returns what it printed; what a page does wrong, it says on
+/// its console.
+fn chromium(arguments: &[&str], url: &str) -> String {
+    let profile = Scratch::new();
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"])
+        .args(["--disable-background-networking", "--disable-component-update"])
+        .args(["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--hide-scrollbars"])
+        .args(["--no-proxy-server", "--enable-logging=stderr"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(arguments)
+        .arg(url)
+        .output()
+        .expect("chromium is installed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let complaints: Vec<_> = said.lines().filter(|line| line.contains(":CONSOLE")).collect();
+    assert_eq!(complaints, Vec::<&str>::new());
+    assert!(output.status.success(), "{said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Takes a picture, which is kept where `PAGE_SCREENSHOTS` says.
+fn picture(name: &str, size: (u32, u32), arguments: &[&str], url: &str) {
+    let scratch = Scratch::new();
+    let kept = std::env::var_os("PAGE_SCREENSHOTS").map(PathBuf::from);
+    let directory = kept.as_deref().unwrap_or_else(|| scratch.path());
+    std::fs::create_dir_all(directory).unwrap();
+    let file = directory.join(name);
+    let screenshot = format!("--screenshot={}", file.display());
+    let (width, height) = size;
+    let window = format!("--window-size={width},{height}");
+    chromium(&[&[screenshot.as_str(), &window], arguments].concat(), url);
+    assert_eq!(dimensions(&file), size);
+}
+
+/// Of a PNG: its first chunk begins with them (RFC 2083).
+fn dimensions(file: &Path) -> (u32, u32) {
+    let bytes = std::fs::read(file).unwrap();
+    let number = |at: usize| u32::from_be_bytes(*bytes[at..].first_chunk().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn a_browser_shows_the_page_and_loads_nothing_else() {
+    let site = Site::new();
+    let page = format!("{}/page", site.address);
+    let dom = chromium(&["--dump-dom"], &page);
+    let rows = dom.matches("<tr><th scope=\"row\">").count();
+    assert_eq!(rows, 4, "{dom}");
+    assert!(dom.contains("x/&lt;script&gt;alert(1)&lt;/script&gt;:http"), "{dom}");
+    assert!(dom.contains("<polyline points="), "{dom}");
+    let asked = std::mem::take(&mut *site.asked.lock().unwrap());
+    assert_eq!(asked, ["/page", "/page.css"]);
+
+    let service = format!("{page}?service=default/web");
+    let dom = chromium(&["--dump-dom"], &service);
+    assert!(dom.contains("<td>0 (draining)</td>"), "{dom}");
+    picture("page.png", (1280, 800), &[], &page);
+    picture("page-dark.png", (1280, 800), &["--force-dark-mode"], &page);
+    picture("page-narrow.png", (500, 900), &[], &page);
+    picture("service.png", (1280, 800), &[], &service);
+}

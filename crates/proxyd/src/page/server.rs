@@ -1,0 +1,178 @@
+//! Answers at `/page`, for those who may look.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use proxy_core::ServiceKey;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::detail::detail;
+use super::frame::{apology, framed};
+use super::history::History;
+use super::list::list;
+use super::query::{PATH, Query};
+use crate::config::PageFor;
+use crate::serve::{Answer, Asked};
+use crate::status::{Desk, Failed, Scope, Status};
+
+/// What was known so recently is shown again, to however many.
+const FRESH: Duration = Duration::from_secs(2);
+/// What nobody looked at for so long is forgotten.
+const FORGET: Duration = Duration::from_secs(60);
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const STYLE: &str = include_str!("style.css");
+
+/// Nothing is loaded from elsewhere or run, nobody frames it, and its addresses, which name Services,
+/// go nowhere.
+const HEADERS: &[(&str, &str)] = &[
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'",
+    ),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
+
+/// The page. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    desk: Desk,
+    audience: PageFor,
+    /// Who asks the desk has the lock; the others wait, and get the same.
+    looks: Arc<Mutex<Looks>>,
+}
+
+#[derive(Debug, Default)]
+struct Looks {
+    last: Option<(Instant, Arc<Status>)>,
+    history: History,
+}
+
+impl Page {
+    /// A page for an audience; `None` if that is nobody.
+    pub(crate) fn new(desk: Desk, audience: PageFor) -> Option<Self> {
+        let is_wanted = audience != PageFor::Nobody;
+        is_wanted.then(|| Self { desk, audience, looks: Arc::default() })
+    }
+
+    /// What there is at a path; `None` if it is not the page's, or whoever asks may not look.
+    pub(crate) async fn answer(&self, asked: &Asked) -> Option<Answer> {
+        let is_style = asked.path.strip_prefix(PATH)? == ".css";
+        if !is_style && asked.path != PATH || !self.may_look(asked.peer) {
+            return None;
+        }
+        if self.audience == PageFor::Loopback && !is_local(asked.host.as_deref()) {
+            let words = "this is a page for localhost only\n";
+            return Some(Answer { status: StatusCode::MISDIRECTED_REQUEST, ..Answer::text(words) });
+        }
+        if asked.method != Method::GET && asked.method != Method::HEAD {
+            let words = "this page can be looked at, and nothing else\n";
+            return Some(Answer { status: StatusCode::METHOD_NOT_ALLOWED, ..Answer::text(words) });
+        }
+        if is_style {
+            return Some(style());
+        }
+        let query = Query::read(asked.query.as_deref().unwrap_or_default());
+        let (status, page) = match self.view(query.clone()).await {
+            Ok(page) => (StatusCode::OK, page),
+            Err((status, words)) => (status, apology(&words, &query)),
+        };
+        Some(Answer { status, ..shown(page) })
+    }
+
+    fn may_look(&self, peer: Option<IpAddr>) -> bool {
+        match self.audience {
+            PageFor::Nobody => false,
+            PageFor::Loopback => peer.is_some_and(|peer| peer.to_canonical().is_loopback()),
+            PageFor::Everybody => true,
+        }
+    }
+
+    async fn view(&self, query: Query) -> Result<String, Failed> {
+        let service = query.service.clone();
+        let (status, history) = match &service {
+            None => self.everything().await?,
+            Some(service) => {
+                let status = self.desk.status(Scope::Service(key(service)?)).await?;
+                (Arc::new(status), self.looks.lock().await.history.clone())
+            }
+        };
+        // Rows of a large node take a while to sort.
+        let written = spawn_blocking(move || {
+            let content = match &service {
+                None => list(&status, &history, &query),
+                Some(service) => detail(&status, service, &history),
+            };
+            framed(&status, &query, &content)
+        });
+        written.await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    }
+
+    async fn everything(&self) -> Result<(Arc<Status>, History), Failed> {
+        let mut looks = self.looks.lock().await;
+        if let Some((read, status)) = &looks.last
+            && read.elapsed() < FRESH
+        {
+            return Ok((Arc::clone(status), looks.history.clone()));
+        }
+        let status = Arc::new(self.desk.status(Scope::Everything).await?);
+        looks.history.note(&status);
+        looks.last = Some((Instant::now(), Arc::clone(&status)));
+        self.forget_later();
+        Ok((status, looks.history.clone()))
+    }
+
+    /// What is known of many frontends is not held on to when nobody looks.
+    fn forget_later(&self) {
+        let looks = Arc::clone(&self.looks);
+        tokio::spawn(async move {
+            sleep(FORGET).await;
+            let mut looks = looks.lock().await;
+            if looks.last.as_ref().is_some_and(|(read, _)| read.elapsed() >= FORGET) {
+                *looks = Looks::default();
+            }
+        });
+    }
+}
+
+/// A view as an answer.
+pub(super) fn shown(page: String) -> Answer {
+    Answer { content_type: HTML, headers: HEADERS, ..Answer::text(page) }
+}
+
+/// What all views look like.
+pub(super) fn style() -> Answer {
+    Answer { content_type: CSS, headers: HEADERS, ..Answer::text(STYLE) }
+}
+
+/// Whether a request is for this machine by its own name, and not for a name that somebody made lead
+/// here.
+fn is_local(host: Option<&str>) -> bool {
+    let Some(host) = host else { return false };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+        if is_port && !name.ends_with(':') { name } else { host }
+    });
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+}
+
+fn key(service: &str) -> Result<ServiceKey, Failed> {
+    let key = service.split_once('/').map(|(namespace, name)| ServiceKey::new(namespace, name));
+    key.ok_or_else(|| {
+        (StatusCode::BAD_REQUEST, format!("{service:?} is no Service; write NAMESPACE/NAME"))
+    })
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,97 @@
+use hyper::Method;
+use tokio::runtime::Builder;
+
+use super::*;
+use crate::status::testing::Scene;
+
+fn asked(path: &str) -> Asked {
+    let (path, query) = path.split_once('?').map_or((path, None), |(it, query)| (it, Some(query)));
+    Asked {
+        method: Method::GET,
+        path: path.to_owned(),
+        query: query.map(str::to_owned),
+        host: Some("localhost:10249".to_owned()),
+        peer: "127.0.0.1".parse().ok(),
+    }
+}
+
+/// What is answered, all by one page.
+fn answers(page: &Page, asked: &[Asked]) -> Vec<Option<Answer>> {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let mut answers = Vec::new();
+        for asked in asked {
+            answers.push(page.answer(asked).await);
+        }
+        answers
+    })
+}
+
+/// Statuses of answers, 404 if there is none.
+fn statuses(page: &Page, asked: &[Asked]) -> Vec<u16> {
+    let status = |answer: &Option<Answer>| answer.as_ref().map_or(404, |it| it.status.as_u16());
+    answers(page, asked).iter().map(status).collect()
+}
+
+fn page(scene: &Scene, audience: PageFor) -> Page {
+    Page::new(scene.desk.clone(), audience).expect("it is for somebody")
+}
+
+#[test]
+fn a_running_daemon_is_shown() {
+    let scene = Scene::new();
+    assert!(Page::new(scene.desk.clone(), PageFor::Nobody).is_none());
+    scene.serve_web();
+    scene.in_step();
+    let page = page(&scene, PageFor::Loopback);
+    let paths = ["/page", "/page.css", "/page?service=default/web", "/page?service=default/other"];
+    let answers = answers(&page, &paths.map(asked));
+    let [Some(list), Some(style), Some(detail), Some(other)] = &*answers else {
+        panic!("{answers:?}");
+    };
+    assert_eq!((list.status, list.content_type), (StatusCode::OK, "text/html; charset=utf-8"));
+    assert!(list.words().contains(">default/web:http</a>"), "{}", list.words());
+    assert_eq!(style.content_type, "text/css; charset=utf-8");
+    assert!(detail.words().contains("<td>it is not ready</td>"), "{}", detail.words());
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
+    assert!(other.words().contains("is not known to this node"), "{}", other.words());
+    for answer in [list, style, detail, other] {
+        let policy = answer.headers.iter().find(|(name, _)| *name == "content-security-policy");
+        assert!(policy.is_some_and(|(_, policy)| policy.starts_with("default-src 'none';")));
+    }
+}
+
+#[test]
+fn it_is_shown_to_its_audience_only_and_changed_by_nobody() {
+    let scene = Scene::new();
+    let from = |peer: &str| Asked { peer: peer.parse().ok(), ..asked("/page.css") };
+    let to = |host: &str| Asked { host: Some(host.to_owned()), ..asked("/page.css") };
+    let by = |method| Asked { method, ..asked("/page.css") };
+    let local = page(&scene, PageFor::Loopback);
+    let peers = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.1", "2001:db8::1"].map(from);
+    assert_eq!(statuses(&local, &peers), [200, 200, 200, 404, 404]);
+    assert_eq!(statuses(&page(&scene, PageFor::Everybody), &peers), [200; 5]);
+    let hosts = ["localhost", "LOCALHOST:1", "127.0.0.1:80", "[::1]:80", "[::1]", "::1"].map(to);
+    assert_eq!(statuses(&local, &hosts), [200; 6]);
+    let hosts = ["evil.example", "evil.example:80", "192.0.2.1:80", "", "localhost.evil"].map(to);
+    assert_eq!(statuses(&local, &hosts), [421; 5]);
+    assert_eq!(statuses(&local, &[Asked { host: None, ..asked("/page.css") }]), [421]);
+    assert_eq!(statuses(&local, &[by(Method::HEAD), by(Method::POST)]), [200, 405]);
+    let others = ["/", "/pages", "/page/", "/page.css/", "/page.js"].map(asked);
+    assert_eq!(statuses(&local, &others), [404; 5]);
+}
+
+#[test]
+fn what_was_known_a_moment_ago_is_not_asked_again() {
+    let scene = Scene::new();
+    scene.serve_web();
+    scene.in_step();
+    let page = page(&scene, PageFor::Loopback);
+    let looks = Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+        let first = page.everything().await.unwrap();
+        let second = page.everything().await.unwrap();
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+        page.looks.lock().await.history.total().len()
+    });
+    assert_eq!(looks, 1);
+}
