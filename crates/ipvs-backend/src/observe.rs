@@ -53,7 +53,7 @@ pub struct ObservedService {
 }
 
 /// The device for virtual servers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedDevice {
     /// Its index; 0 when it was created since the kernel was read.
     pub index: u32,
@@ -62,7 +62,7 @@ pub struct ObservedDevice {
 }
 
 /// A set and its members.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedSet {
     /// Its parameters.
     pub spec: SetSpec,
@@ -75,6 +75,24 @@ impl Observed {
     #[must_use]
     pub fn has_member(&self, set: SetId, entry: &Entry) -> bool {
         self.sets.get(&set).is_some_and(|set| set.members.contains_key(entry))
+    }
+
+    /// Whether both hold the same, destinations and rules left aside.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        let services = |observed: &Self| observed.services.len();
+        let pairs = self.services.iter().zip(&other.services);
+        services(self) == services(other)
+            && pairs.into_iter().all(|((id, one), (other_id, other))| {
+                (id, &one.service) == (other_id, &other.service)
+            })
+            && self.sets == other.sets
+            && self.legacy_sets == other.legacy_sets
+            && self.legacy_tables == other.legacy_tables
+            && self.scratch == other.scratch
+            && self.routes == other.routes
+            && self.device == other.device
+            && self.node_addresses == other.node_addresses
+            && self.loopback == other.loopback
     }
 
     /// Puts everything close together, after much of it came at once.

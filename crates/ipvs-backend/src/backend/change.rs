@@ -83,6 +83,9 @@ impl<K: Kernel> IpvsBackend<K> {
 
     fn close(&mut self, round: Round) -> Report {
         let done = round.end();
+        if !done.failed.is_empty() {
+            self.quiet.disturb();
+        }
         for (step, failure) in done.refused.iter().zip(&done.failed) {
             let is_unsupported = matches!(failure.error, ObjectError::Unsupported(_));
             if step.op == Op::CreateDevice && is_unsupported {

@@ -8,6 +8,7 @@ mod foundation;
 mod inspect;
 mod known;
 mod network;
+mod quiet;
 mod rolling;
 mod survey;
 pub(crate) mod wish;
@@ -39,6 +40,7 @@ use crate::{Tally, sysctl};
 use families::families;
 use flows::Flows;
 use network::Doubts;
+use quiet::Quiet;
 use rolling::Rolling;
 use survey::Survey;
 use wish::touch_owned;
@@ -83,6 +85,7 @@ pub struct IpvsBackend<K = Netlink> {
     /// The number of the packet filter's rules when ours were last found to be right, and those of
     /// others were read.
     agreed: Option<u32>,
+    quiet: Quiet,
 }
 
 impl IpvsBackend {
@@ -123,6 +126,7 @@ impl<K: Kernel> IpvsBackend<K> {
             observed: Observed::default(),
             leftovers: BTreeMap::new(),
             agreed: None,
+            quiet: Quiet::default(),
             config,
             kernel,
             traffic,
@@ -160,6 +164,15 @@ impl<K: Kernel> IpvsBackend<K> {
     #[must_use]
     pub const fn forgotten_flows(&self) -> u64 {
         self.flows.forgotten()
+    }
+
+    /// Everything that is wanted was worked out, and what could not be put in place is in `report`.
+    fn note_failures(&mut self, report: &Report) {
+        let all_is_well = report.failed.is_empty();
+        if all_is_well {
+            self.forget_known();
+        }
+        self.quiet.worked_out(all_is_well);
     }
 
     fn destinations(&mut self, id: &ServiceId) -> Result<Destinations, BackendError> {
@@ -235,9 +248,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.observed.repack();
         report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
         report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
-        if report.failed.is_empty() {
-            self.forget_known();
-        }
+        self.note_failures(&report);
         Ok(report)
     }
 
@@ -269,6 +280,13 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         } else {
             Some(self.read_rules(&mut observed)?)
         };
+        let is_brief = extent == Extent::Part && self.quiet.may_be_brief();
+        if is_brief && observed.agrees_with(&self.observed) {
+            let drift = saved.map_or_else(|| Ok(Vec::new()), |saved| self.ensure_rules(saved))?;
+            let wanted = |id: &&ServiceId| self.ledger.wanted_service(id).is_some();
+            self.rolling.begin(self.observed.services.keys().filter(wanted).copied());
+            return Ok(Report { changes: drift.len(), drift, ..Report::default() });
+        }
         let mut touched = Touched::default();
         for (id, service) in &mut observed.services {
             match self.observed.services.get(id) {
@@ -288,9 +306,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         touched.everything = true;
         let (mut report, mut found) = self.lay_foundations(saved)?;
         report.merge(self.mend(&touched, &mut |steps| found.extend(drift(steps)))?);
-        if report.failed.is_empty() {
-            self.forget_known();
-        }
+        self.note_failures(&report);
         let mut report = Report { drift: found, ..report };
         let services = touched.services.into_keys();
         match extent {
