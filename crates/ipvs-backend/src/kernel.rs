@@ -24,7 +24,19 @@ use crate::{DUMMY_DEVICE, ROUTE_PROTOCOL};
 
 /// Requests to the kernel and readings of it. An outer error means that nothing is known about
 /// the single requests.
-pub trait Kernel: Send {
+pub trait Kernel: Send + 'static {
+    /// Another value for the same kernel, to look at it from another thread. Call it in the network
+    /// namespace that this one is of.
+    ///
+    /// # Errors
+    /// When there is no way to it.
+    fn another(&self) -> io::Result<Self>
+    where
+        Self: Sized,
+    {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Reads everything that is ours or stands in our way, save the destinations of services,
     /// which take a dump for each.
     ///
@@ -152,6 +164,7 @@ pub struct Netlink {
     nftables: Nftables,
     route: Route,
     meter: Meter,
+    traffic: Arc<Traffic>,
 }
 
 impl Netlink {
@@ -160,6 +173,13 @@ impl Netlink {
     /// # Errors
     /// When IPVS is not there, or may not be used, with the remedy.
     pub fn open(traffic: &Arc<Traffic>) -> Result<Self, BackendError> {
+        Self::with_rules(Iptables::detect, traffic)
+    }
+
+    fn with_rules(
+        iptables: impl FnOnce() -> Result<Iptables, BackendError>,
+        traffic: &Arc<Traffic>,
+    ) -> Result<Self, BackendError> {
         let attempt = |what: &str, source| BackendError::Io {
             attempt: format!("open a netlink socket for {what}"),
             source,
@@ -167,13 +187,14 @@ impl Netlink {
         Ok(Self {
             conntrack: Conntrack::open(traffic.clone())
                 .map_err(|error| attempt("tracked flows", error))?,
-            iptables: Iptables::detect()?,
+            iptables: iptables()?,
             ipvs: Ipvs::open(traffic.clone()).map_err(missing)?,
             ipset: Ipset::open(traffic.clone()).map_err(|error| attempt("ipset", error))?,
             nftables: Nftables::open(traffic.clone())
                 .map_err(|error| attempt("tables of the packet filter", error))?,
             route: Route::open(traffic.clone()).map_err(|error| attempt("routes", error))?,
             meter: Meter::default(),
+            traffic: Arc::clone(traffic),
         })
     }
 
@@ -202,6 +223,10 @@ fn missing(error: OpenError) -> BackendError {
 }
 
 impl Kernel for Netlink {
+    fn another(&self) -> io::Result<Self> {
+        Self::with_rules(|| Ok(self.iptables.clone()), &self.traffic).map_err(io::Error::other)
+    }
+
     fn observe(&mut self) -> io::Result<Observed> {
         let mut observed = self.observe_network()?;
         self.observe_sets(&mut observed)?;

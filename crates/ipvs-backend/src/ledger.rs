@@ -97,6 +97,12 @@ impl Ledger {
         self.touch_services(*key, touched);
     }
 
+    /// Touches everything that is wanted.
+    pub fn touch_all(&mut self, touched: &mut Touched) {
+        let servers: Vec<_> = self.servers.values().cloned().collect();
+        servers.iter().for_each(|server| self.set(server, touched));
+    }
+
     /// Touches the address of every virtual server that binds one.
     pub fn touch_addresses(&self, touched: &mut Touched) {
         for (&key, server) in &self.servers {

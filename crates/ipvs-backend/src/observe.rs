@@ -95,6 +95,52 @@ impl Observed {
             && self.loopback == other.loopback
     }
 
+    /// Holds, of what `op` changes, what `newer` does. False if `op` changes more than a single
+    /// object, or one that is not there to be changed.
+    pub(crate) fn take_over(&mut self, newer: &Self, op: &Op) -> bool {
+        match *op {
+            Op::AddMember(id, Member { entry, .. }) | Op::DeleteMember(id, entry) => {
+                let Some(set) = self.sets.get_mut(&id) else { return false };
+                let mark = newer.sets.get(&id).and_then(|set| set.members.get(&entry));
+                put_or_take(&mut set.members, entry, mark);
+            }
+            Op::AddService(Service { id, .. })
+            | Op::SetService(Service { id, .. })
+            | Op::DeleteService(id) => {
+                put_or_take(&mut self.services, id, newer.services.get(&id));
+            }
+            // Destinations are not looked at.
+            Op::AddDestination(..) | Op::SetDestination(..) | Op::DeleteDestination(..) => {}
+            Op::AddRoute(LocalRoute { address, .. })
+            | Op::DeleteRoute(LocalRoute { address, .. })
+            | Op::ReplaceRoute { new: LocalRoute { address, .. }, .. } => {
+                put_or_take(&mut self.routes, address, newer.routes.get(&address));
+            }
+            Op::AddAddress(address) | Op::DeleteAddress(address) => {
+                let (Some(device), Some(newer)) = (&mut self.device, &newer.device) else {
+                    return false;
+                };
+                if newer.addresses.contains(&address) {
+                    device.addresses.insert(address);
+                } else {
+                    device.addresses.remove(&address);
+                }
+            }
+            Op::CreateSet(..)
+            | Op::DestroySet(_)
+            | Op::DestroyLegacySet(_)
+            | Op::CreateScratch(..)
+            | Op::FillScratch(..)
+            | Op::SwapScratch(_)
+            | Op::DestroyScratch(_)
+            | Op::CreateDevice
+            | Op::RemoveDevice
+            | Op::RemoveLegacyRules(_)
+            | Op::RemoveLegacyTable(_) => return false,
+        }
+        true
+    }
+
     /// Puts everything close together, after much of it came at once.
     pub(crate) fn repack(&mut self) {
         repack(&mut self.services);
@@ -206,6 +252,13 @@ impl Observed {
             }
         }
     }
+}
+
+fn put_or_take<K: Ord, V: Clone>(map: &mut BTreeMap<K, V>, key: K, value: Option<&V>) {
+    match value {
+        Some(value) => map.insert(key, value.clone()),
+        None => map.remove(&key),
+    };
 }
 
 impl ObservedSet {

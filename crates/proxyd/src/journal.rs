@@ -47,7 +47,7 @@ impl Journal {
             Outcome::Applied { delta, report } => self.applied(delta, report, took),
             Outcome::Resynced(report) => self.resynced(report, took),
             Outcome::Audited { extent, report } => self.audited(*extent, report, took),
-            Outcome::Maintained(report) => self.maintained(report),
+            Outcome::Maintained(report) => self.maintained(report, took),
             Outcome::Failed(error) => self.failed(error),
         }
     }
@@ -135,7 +135,8 @@ impl Journal {
         self.say_failures(&report.failed);
     }
 
-    fn maintained(&mut self, report: &Report) {
+    fn maintained(&mut self, report: &Report, took: Duration) {
+        debug!(drift = report.drift.len(), took = ?took, "maintained");
         self.drift(report);
         self.say_failures(&report.failed);
     }

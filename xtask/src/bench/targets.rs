@@ -126,7 +126,7 @@ const TARGETS: &[Target] = &[
     ),
     target(
         "longest pass of the audit",
-        |it| typical(it, "idle", "longest audit"),
+        |it| typical(it, "idle", "longest pass of an audit"),
         Limit::Most(20.0),
         "ms",
     ),

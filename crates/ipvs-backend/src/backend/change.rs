@@ -73,6 +73,7 @@ impl<K: Kernel> IpvsBackend<K> {
         round
             .run(&mut self.kernel, steps, &self.ledger, &mut self.observed)
             .map_err(attempting("program the kernel"))?;
+        self.note_for_look(steps);
         let mut services: Vec<_> = steps.iter().filter_map(|step| changed_pool(&step.op)).collect();
         services.dedup();
         for id in services {

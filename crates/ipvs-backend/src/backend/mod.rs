@@ -7,6 +7,7 @@ mod flows;
 mod foundation;
 mod inspect;
 mod known;
+mod looking;
 mod network;
 mod quiet;
 mod rolling;
@@ -39,10 +40,11 @@ use crate::{Tally, sysctl};
 
 use families::families;
 use flows::Flows;
+use looking::Looking;
 use network::Doubts;
 use quiet::Quiet;
 use rolling::Rolling;
-use survey::Survey;
+use survey::{Seen, Survey, look};
 use wish::touch_owned;
 
 pub use rolling::AuditPace;
@@ -86,6 +88,9 @@ pub struct IpvsBackend<K = Netlink> {
     /// others were read.
     agreed: Option<u32>,
     quiet: Quiet,
+    looking: Option<Looking<K>>,
+    /// What the next look can use.
+    reader: Option<K>,
 }
 
 impl IpvsBackend {
@@ -127,6 +132,8 @@ impl<K: Kernel> IpvsBackend<K> {
             leftovers: BTreeMap::new(),
             agreed: None,
             quiet: Quiet::default(),
+            looking: None,
+            reader: None,
             config,
             kernel,
             traffic,
@@ -164,6 +171,48 @@ impl<K: Kernel> IpvsBackend<K> {
     #[must_use]
     pub const fn forgotten_flows(&self) -> u64 {
         self.flows.forgotten()
+    }
+
+    /// Compares what was seen with what is wanted, and begins to compare destinations. `desired` is
+    /// what is wanted, if somebody says so anew.
+    fn compare(
+        &mut self,
+        seen: Seen,
+        desired: Option<&DesiredState>,
+    ) -> Result<Report, BackendError> {
+        let Seen { mut observed, saved } = seen;
+        if saved.is_none() {
+            observed.legacy_rules.clone_from(&self.observed.legacy_rules);
+        }
+        if self.quiet.may_be_brief() && observed.agrees_with(&self.observed) {
+            let drift = saved.map_or_else(|| Ok(Vec::new()), |saved| self.ensure_rules(saved))?;
+            let wanted = |id: &&ServiceId| self.ledger.wanted_service(id).is_some();
+            self.rolling.begin(self.observed.services.keys().filter(wanted).copied());
+            return Ok(Report { changes: drift.len(), drift, ..Report::default() });
+        }
+        let mut touched = Touched::default();
+        for (id, service) in &mut observed.services {
+            match self.observed.services.get(id) {
+                Some(known) => service.destinations.clone_from(&known.destinations),
+                None if self.ledger.wanted_service(id).is_some() => {
+                    service.destinations = self.destinations(id)?;
+                }
+                None => {}
+            }
+        }
+        self.touch_known(&mut touched, &observed);
+        self.observed = observed;
+        match desired {
+            Some(desired) => desired.iter().for_each(|it| self.ledger.set(it, &mut touched)),
+            None => self.ledger.touch_all(&mut touched),
+        }
+        touch_owned(&mut touched, &self.observed, &self.ownership);
+        touched.everything = true;
+        let (mut report, mut found) = self.lay_foundations(saved)?;
+        report.merge(self.mend(&touched, &mut |steps| found.extend(drift(steps)))?);
+        self.note_failures(&report);
+        self.rolling.begin(touched.services.into_keys());
+        Ok(Report { drift: found, ..report })
     }
 
     /// Everything that is wanted was worked out, and what could not be put in place is in `report`.
@@ -236,6 +285,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
+        self.give_up_look();
         let Survey { observed, saved, ledger, touched } = self.survey(desired)?;
         (self.observed, self.ledger) = (observed, ledger);
         self.leftovers.clear();
@@ -271,65 +321,41 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
 
     /// Compares all that a few dumps show at once: services, sets, routes and static rules. Rules
     /// that cannot have changed are not looked at; destinations follow in turns, in
-    /// [`Backend::maintain`]; unless everything is asked for.
+    /// [`Backend::maintain`], and so does all the rest if it is to be read aside; unless everything
+    /// is asked for.
     fn audit(&mut self, desired: &DesiredState, extent: Extent) -> Result<Report, BackendError> {
-        let mut observed = self.observe()?;
-        let saved = if extent == Extent::Part && self.rules_are_as_agreed()? {
-            observed.legacy_rules.clone_from(&self.observed.legacy_rules);
-            None
-        } else {
-            Some(self.read_rules(&mut observed)?)
-        };
-        let is_brief = extent == Extent::Part && self.quiet.may_be_brief();
-        if is_brief && observed.agrees_with(&self.observed) {
-            let drift = saved.map_or_else(|| Ok(Vec::new()), |saved| self.ensure_rules(saved))?;
-            let wanted = |id: &&ServiceId| self.ledger.wanted_service(id).is_some();
-            self.rolling.begin(self.observed.services.keys().filter(wanted).copied());
-            return Ok(Report { changes: drift.len(), drift, ..Report::default() });
-        }
-        let mut touched = Touched::default();
-        for (id, service) in &mut observed.services {
-            match self.observed.services.get(id) {
-                Some(known) => service.destinations.clone_from(&known.destinations),
-                None if self.ledger.wanted_service(id).is_some() => {
-                    service.destinations = self.destinations(id)?;
-                }
-                None => {}
+        if extent == Extent::Part {
+            if self.config.audit.aside && self.begin_look() {
+                return Ok(Report::default());
             }
+            let seen = look(&mut self.kernel, &self.capabilities.families, self.agreed)?;
+            return self.compare(seen, Some(desired));
         }
-        self.touch_known(&mut touched, &observed);
-        self.observed = observed;
-        for server in desired.iter() {
-            self.ledger.set(server, &mut touched);
-        }
-        touch_owned(&mut touched, &self.observed, &self.ownership);
-        touched.everything = true;
-        let (mut report, mut found) = self.lay_foundations(saved)?;
-        report.merge(self.mend(&touched, &mut |steps| found.extend(drift(steps)))?);
-        self.note_failures(&report);
-        let mut report = Report { drift: found, ..report };
-        let services = touched.services.into_keys();
-        match extent {
-            Extent::Part => self.rolling.begin(services),
-            Extent::Whole => {
-                self.rolling.clear();
-                report.merge(self.compare_destinations(services.collect())?);
-            }
-        }
+        self.give_up_look();
+        self.rolling.clear();
+        self.quiet.disturb();
+        let seen = look(&mut self.kernel, &self.capabilities.families, None)?;
+        let mut report = self.compare(seen, Some(desired))?;
+        let services = self.rolling.rest();
+        report.merge(self.compare_destinations(services)?);
         Ok(report)
     }
 
     fn maintain(&mut self, now: Instant) -> Result<Maintenance, BackendError> {
         let mut report = self.settle_doubts()?;
+        report.merge(self.end_look()?);
         report.merge(self.end_drains(now)?);
         let services = self.rolling.turn(now);
         report.merge(self.compare_destinations(services)?);
         self.forget_stale_flows(&mut report);
-        let next = [self.drains.next(now), self.rolling.next(now)].into_iter().flatten().min();
+        let look = self.looking.as_ref().map(|looking| looking.next(now));
+        let next = [self.drains.next(now), self.rolling.next(now), look];
+        let next = next.into_iter().flatten().min();
         Ok(Maintenance { report, next })
     }
 
     fn cleanup(&mut self) -> Result<Report, BackendError> {
+        self.give_up_look();
         let Survey { observed, saved, ledger, mut touched } = self.survey(&DesiredState::new())?;
         touched.everything = false;
         (self.observed, self.ledger) = (observed, ledger);

@@ -61,6 +61,9 @@ impl<K: Kernel> IpvsBackend<K> {
     pub(super) fn settle_doubts(&mut self) -> Result<Report, BackendError> {
         let Doubts { bindings, rules, new_rules } = std::mem::take(&mut self.doubts);
         let mut report = Report::default();
+        if bindings || rules || new_rules {
+            self.give_up_look();
+        }
         if rules || new_rules {
             let differences = self.ensure_rules(Saved::default())?;
             let changes = differences.len();

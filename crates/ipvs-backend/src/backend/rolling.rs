@@ -13,12 +13,15 @@ pub struct AuditPace {
     pub services: usize,
     /// Between two turns.
     pub interval: Duration,
+    /// Whether the periodic comparison reads the kernel on a thread of its own, so that changes need
+    /// not wait for it. What it finds is mended by the maintenance after it.
+    pub aside: bool,
 }
 
 impl Default for AuditPace {
-    /// 20 services a second.
+    /// 20 services a second, and nothing aside.
     fn default() -> Self {
-        Self { services: 20, interval: Duration::from_secs(1) }
+        Self { services: 20, interval: Duration::from_secs(1), aside: false }
     }
 }
 
@@ -48,6 +51,11 @@ impl Rolling {
         self.left.clear();
     }
 
+    /// All that are left, at once.
+    pub(super) fn rest(&mut self) -> Vec<ServiceId> {
+        self.left.drain(..).collect()
+    }
+
     /// The services whose turn has come.
     pub(super) fn turn(&mut self, now: Instant) -> Vec<ServiceId> {
         if self.left.is_empty() || self.next.is_some_and(|next| next > now) {
@@ -71,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_round_is_made_in_turns() {
-        let pace = AuditPace { services: 2, interval: Duration::from_secs(1) };
+        let pace = AuditPace { services: 2, ..AuditPace::default() };
         let mut rolling = Rolling::new(pace);
         let start = Instant::now();
         let id = |mark| ServiceId::Fwmark { family: Family::Ipv4, mark };

@@ -52,6 +52,54 @@ impl Plan {
     }
 }
 
+/// What an audit compares, as it was read.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) observed: Observed,
+    /// `None` if the rules were not read.
+    pub(super) saved: Option<Saved>,
+}
+
+/// Reads everything but the destinations of services, and the packet filter's rules unless they are
+/// those of the number `agreed`.
+pub(super) fn look(
+    kernel: &mut impl Kernel,
+    families: &[Family],
+    agreed: Option<u32>,
+) -> Result<Seen, BackendError> {
+    let attempt = "read the kernel's virtual servers, sets and routes";
+    let mut observed = kernel.observe().map_err(attempting(attempt))?;
+    if agreed.is_some() && rules_generation(kernel)? == agreed {
+        return Ok(Seen { observed, saved: None });
+    }
+    let saved = read_rules(kernel, families, &mut observed)?;
+    Ok(Seen { observed, saved: Some(saved) })
+}
+
+fn rules_generation(kernel: &mut impl Kernel) -> Result<Option<u32>, BackendError> {
+    let attempt = "read whether rules of the packet filter have changed";
+    kernel.rules_generation().map_err(attempting(attempt))
+}
+
+/// Reads the packet filter's rules, and notes in `observed` what kube-proxy left of its own.
+fn read_rules(
+    kernel: &mut impl Kernel,
+    families: &[Family],
+    observed: &mut Observed,
+) -> Result<Saved, BackendError> {
+    let generation = rules_generation(kernel)?;
+    let mut rules = BTreeMap::new();
+    for &family in families {
+        let saved = kernel.saved_rules(family);
+        let saved = saved.map_err(attempting("read the rules of the packet filter"))?;
+        if let Some(legacy) = LegacyRules::find(family, &saved) {
+            observed.legacy_rules.insert(family, Arc::new(legacy));
+        }
+        rules.insert(family, saved);
+    }
+    Ok(Saved { rules, generation })
+}
+
 impl<K: Kernel> IpvsBackend<K> {
     /// What [`Backend::resync`](proxy_core::Backend::resync) would do now. Changes nothing.
     ///
@@ -71,8 +119,9 @@ impl<K: Kernel> IpvsBackend<K> {
 
     /// Reads the kernel, and sets it against what is wanted.
     pub(super) fn survey(&mut self, desired: &DesiredState) -> Result<Survey, BackendError> {
-        let mut observed = self.observe()?;
-        let saved = self.read_rules(&mut observed)?;
+        let Seen { mut observed, saved } =
+            look(&mut self.kernel, &self.capabilities.families, None)?;
+        let saved = saved.unwrap_or_default();
         let (ledger, mut touched) = wish(desired, &observed, &self.ownership);
         self.touch_known(&mut touched, &observed);
         for (id, service) in &mut observed.services {
@@ -82,36 +131,5 @@ impl<K: Kernel> IpvsBackend<K> {
             }
         }
         Ok(Survey { observed, saved, ledger, touched })
-    }
-
-    /// Reads everything but the destinations of services and the packet filter's rules.
-    pub(super) fn observe(&mut self) -> Result<Observed, BackendError> {
-        let attempt = "read the kernel's virtual servers, sets and routes";
-        self.kernel.observe().map_err(attempting(attempt))
-    }
-
-    /// Whether the packet filter's rules are those that were last found to be right.
-    pub(super) fn rules_are_as_agreed(&mut self) -> Result<bool, BackendError> {
-        Ok(self.agreed.is_some() && self.rules_generation()? == self.agreed)
-    }
-
-    fn rules_generation(&mut self) -> Result<Option<u32>, BackendError> {
-        let attempt = "read whether rules of the packet filter have changed";
-        self.kernel.rules_generation().map_err(attempting(attempt))
-    }
-
-    /// Reads the packet filter's rules, and notes in `observed` what kube-proxy left of its own.
-    pub(super) fn read_rules(&mut self, observed: &mut Observed) -> Result<Saved, BackendError> {
-        let generation = self.rules_generation()?;
-        let mut rules = BTreeMap::new();
-        for &family in &self.capabilities.families {
-            let saved = self.kernel.saved_rules(family);
-            let saved = saved.map_err(attempting("read the rules of the packet filter"))?;
-            if let Some(legacy) = LegacyRules::find(family, &saved) {
-                observed.legacy_rules.insert(family, Arc::new(legacy));
-            }
-            rules.insert(family, saved);
-        }
-        Ok(Saved { rules, generation })
     }
 }

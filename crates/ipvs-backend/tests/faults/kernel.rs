@@ -78,6 +78,10 @@ impl FakeKernel {
 }
 
 impl Kernel for FakeKernel {
+    fn another(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+
     fn observe(&mut self) -> io::Result<Observed> {
         self.read(|state| {
             let mut observed = network(state);

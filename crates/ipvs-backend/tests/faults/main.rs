@@ -3,6 +3,7 @@
 //! that answers like the real one, and against the real one, both made to fail.
 #![expect(clippy::disallowed_methods, reason = "a simulated clock begins at some real instant")]
 
+mod aside;
 mod kernel;
 mod meddling;
 #[path = "../namespace/mod.rs"]

@@ -107,6 +107,10 @@ impl<K: Kernel> Unreliable<K> {
 }
 
 impl<K: Kernel> Kernel for Unreliable<K> {
+    fn another(&self) -> io::Result<Self> {
+        Ok(Self { kernel: self.kernel.another()?, faults: self.faults.clone() })
+    }
+
     fn observe(&mut self) -> io::Result<Observed> {
         self.read(Kernel::observe)
     }

@@ -130,5 +130,5 @@ fn pace(proxyd: &Proxyd, check: &mut Check<'_>) -> AuditPace {
         check.error("proxyd.auditServicesPerSecond", services, reason);
     }
     let services = usize::try_from(services).unwrap_or(usize::MAX);
-    AuditPace { services, interval: Duration::from_secs(1) }
+    AuditPace { services, interval: Duration::from_secs(1), aside: true }
 }
