@@ -1,7 +1,7 @@
 use ipvs_backend::drain::DrainPolicy;
 use ipvs_backend::marks::MarkRange;
 use ipvs_backend::rules::Detector;
-use ipvs_backend::{Binding, IpvsConfig, NodeIps};
+use ipvs_backend::{AuditPace, Binding, IpvsConfig, NodeIps};
 use serde_json::json;
 
 use super::{Configuration, Origin, file, flags};
@@ -113,10 +113,12 @@ fn settings(text: &str) -> Settings {
 }
 
 #[test]
-fn defaults_tell_the_backend_its_own_defaults() {
+fn defaults_tell_the_backend_its_own_defaults_and_to_look_aside() {
     let config =
         settings("").ipvs_config(NodeIps::default(), Detector::default(), Detector::default());
-    assert_eq!(format!("{config:?}"), format!("{:?}", IpvsConfig::default()));
+    let audit = AuditPace { aside: true, ..AuditPace::default() };
+    let expected = IpvsConfig { audit, ..IpvsConfig::default() };
+    assert_eq!(format!("{config:?}"), format!("{expected:?}"));
 }
 
 #[test]
