@@ -16,7 +16,8 @@ use crate::status::{Client, Difference, Repaired};
 ///
 /// What should be in it is what the running daemon was last told by the API server or its manifests.
 /// With --manifests, --config, --kubeconfig or --master it is what those say, without a daemon, as
-/// `proxyd plan` does. One line for each object: + is missing, ~ is another, - is too many.
+/// `proxyd plan` does. One line for each object: + is missing, ~ is another, - is too many; with the
+/// likely cause and when it was last right, as far as the daemon knows.
 ///
 /// Exit status 0 when nothing differs, 2 when something does.
 #[derive(Debug, Args)]
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
         return show(&difference, args.output);
     }
     if args.output == Output::Text {
-        print(&difference.text())?;
+        print(&difference.explained())?;
     }
     let Repaired { changes, failed, error } = client.post("/v1/repair")?;
     if let Some(error) = error {
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn show(difference: &Difference, output: Output) -> anyhow::Result<ExitCode> {
-    print(&output.written(difference, Difference::text)?)?;
+    print(&output.written(difference, Difference::explained)?)?;
     eprintln!("proxyd: {} objects differ", difference.lines.len());
     if difference.unsettled {
         eprintln!("proxyd: something changed meanwhile, and some may be of that; ask again");

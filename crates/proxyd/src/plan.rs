@@ -66,7 +66,8 @@ pub(crate) fn planned(node: &NodeArgs) -> anyhow::Result<Difference> {
     let mut backend = IpvsBackend::with_kernel(look.config, kernel, traffic);
     let lines = backend.plan(&desired)?.lines().collect();
     let now = Now::read();
-    Ok(Difference { as_of: moment(now.steady, now), lines, unsettled: false })
+    let as_of = moment(now.steady, now);
+    Ok(Difference { as_of, lines, ..Difference::default() })
 }
 
 fn desired(mut model: Model, events: Vec<Event>) -> DesiredState {

@@ -13,8 +13,9 @@ use proxy_core::{DesiredState, Resolution};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::cause::differing;
 use super::compose::moment;
-use super::document::Difference;
+use super::document::{Difference, Differing};
 use super::inquiry::{Known, Scope};
 use super::server::{Desk, incomplete};
 use crate::health::Now;
@@ -36,24 +37,26 @@ pub(super) async fn difference(desk: &Desk) -> Result<Difference, (StatusCode, S
         }
         let (before, now) = ((known.revision, known.pending.services), Now::read());
         let as_of = moment(known.now.steady, now);
-        let lines = spawn_blocking(move || lines(&known)).await;
-        let lines = lines.map_err(|error| error.to_string()).and_then(|lines| lines);
-        let lines = lines.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))?;
+        let objects = spawn_blocking(move || objects(&known, now)).await;
+        let objects = objects.map_err(|error| error.to_string()).and_then(|objects| objects);
+        let objects = objects.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))?;
+        let lines: Vec<_> = objects.iter().map(|it| it.line.clone()).collect();
         let after = desk.ask(Scope::Everything).await?;
         let unsettled = before.1 > 0 || (after.revision, after.pending.services) != before;
         if lines.is_empty() || !unsettled || looks == LOOKS {
-            return Ok(Difference { as_of, unsettled: unsettled && !lines.is_empty(), lines });
+            let unsettled = unsettled && !lines.is_empty();
+            return Ok(Difference { as_of, lines, objects, unsettled });
         }
         sleep(PAUSE).await;
     }
 }
 
-fn lines(known: &Known) -> Result<Vec<String>, String> {
+fn objects(known: &Known, now: Now) -> Result<Vec<Differing>, String> {
     let traffic = Arc::new(Traffic::default());
     let kernel = Netlink::open(&traffic).map_err(|error| words(&error))?;
     let mut backend = IpvsBackend::with_kernel(known.config.clone(), kernel, traffic);
     let plan = backend.plan(&desired(known)).map_err(|error| words(&error))?;
-    Ok(plan.lines().collect())
+    Ok(differing(&plan, known, now))
 }
 
 /// The virtual servers as a state of their own.

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::column::age;
+
 /// A moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -263,14 +265,63 @@ pub(crate) struct Difference {
     /// One for each object, in the order in which it would be mended: `+` is missing, `-` is too
     /// many, `~` is another.
     pub(crate) lines: Vec<String>,
+    /// What a daemon knows of each; empty if none was asked.
+    pub(crate) objects: Vec<Differing>,
     /// Whether something changed while it was compared, so that lines may be of that.
     pub(crate) unsettled: bool,
+}
+
+/// An object of the kernel that is not as it should be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Differing {
+    /// Its line.
+    pub(crate) line: String,
+    /// The Service it belongs to; null if it is of none, or of one that is gone.
+    pub(crate) service: Option<String>,
+    /// When it was last known to be right; null if that never was.
+    pub(crate) right: Option<Moment>,
+    /// What most likely made it so.
+    pub(crate) cause: Cause,
+    /// The same in words.
+    pub(crate) words: String,
+}
+
+/// What most likely made an object differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Cause {
+    /// The kernel refuses what is tried.
+    Failing,
+    /// The kernel has no such thing.
+    NotServed,
+    /// A change waits to be carried out.
+    Waiting,
+    /// Somebody else did it.
+    #[default]
+    Others,
 }
 
 impl Difference {
     /// Its lines.
     pub(crate) fn text(&self) -> String {
         self.lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Its lines, each with the likely cause and for how long at most it is so, as far as a daemon
+    /// knows.
+    pub(crate) fn explained(&self) -> String {
+        if self.objects.is_empty() {
+            return self.text();
+        }
+        let explained = |it: &Differing| match &it.right {
+            Some(right) => {
+                let age = age(right.age_seconds);
+                format!("{}  ({}; it was right {age} ago)\n", it.line, it.words)
+            }
+            None => format!("{}  ({})\n", it.line, it.words),
+        };
+        self.objects.iter().map(explained).collect()
     }
 }
 

@@ -6,11 +6,13 @@
 //! server     counts      what the kernel counts, read beside the driver
 //!            compose     both into a document                                     pure
 //!            difference  what is asked for against what is there
+//!            cause       and why that differs                               pure
 //!            objects     what is decided from                               pure
 //! command    client      over the socket, or from the files of a bundle
 //!            table       the document for people                                  pure
 //! ```
 
+mod cause;
 mod chronicle;
 mod client;
 mod column;

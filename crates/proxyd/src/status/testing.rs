@@ -12,6 +12,7 @@ use proxy_core::{Interner, Model, api};
 
 use super::client::Client;
 use super::document::{State, Status};
+use super::inquiry::{Inquiry, Known, Scope};
 use super::server::{Desk, Pages, start};
 use crate::config::BindFailure;
 use crate::driver::{Input, drive};
@@ -117,6 +118,13 @@ impl Scene {
             }
             assert!(Instant::now() < deadline, "{status:?}");
         }
+    }
+
+    /// What its driver knows.
+    pub(crate) fn known(&self) -> Known {
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        self.inputs.send(Input::Asked(Inquiry::Know(Scope::Everything, sender))).unwrap();
+        answer.blocking_recv().unwrap()
     }
 
     /// What it says.
