@@ -132,12 +132,17 @@ fn bound_address(op: &Op) -> Option<IpAddr> {
     }
 }
 
-/// The refused removal of a service that `step` must wait for: without the member that it removes
-/// nobody could tell later that the service is ours.
+/// The refused op that `step` must wait for:
+/// - the removal of a service, for without the member that it removes nobody could tell later that
+///   the service is ours;
+/// - the new way of binding an address, for without the old one nobody could reach it.
 fn blocker<'a>(step: &Step, refused: &'a [Step]) -> Option<&'a Step> {
-    let Op::DeleteMember(set, entry) = &step.op else { return None };
-    refused.iter().find(|refused| match &refused.op {
-        Op::DeleteService(id) => ownership::is_sign(*set, entry, id),
+    refused.iter().find(|refused| match (&step.op, &refused.op) {
+        (Op::DeleteMember(set, entry), Op::DeleteService(id)) => {
+            ownership::is_sign(*set, entry, id)
+        }
+        (Op::DeleteRoute(route), Op::AddAddress(address)) => route.address == *address,
+        (Op::RemoveDevice | Op::CreateDevice, Op::AddRoute(_) | Op::ReplaceRoute { .. }) => true,
         _ => false,
     })
 }

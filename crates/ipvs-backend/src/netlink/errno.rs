@@ -35,6 +35,8 @@ impl Errno {
     pub const NETUNREACH: Self = Self(101);
     /// The receive buffer overflowed and replies were lost.
     pub const NOBUFS: Self = Self(105);
+    /// It took too long.
+    pub const TIMEDOUT: Self = Self(110);
 
     /// The error with this number.
     #[must_use]

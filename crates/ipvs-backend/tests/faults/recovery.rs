@@ -83,6 +83,26 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn an_address_stays_bound_whatever_is_refused_while_the_way_of_binding_changes(
+        events in vec(event(), 1..12),
+        to_address in any::<bool>(),
+        call in 0_usize..40,
+        nth in 1_u8..4,
+    ) {
+        let ways = [Binding::Route, Binding::Address];
+        let (from, to) = (ways[usize::from(!to_address)], ways[usize::from(to_address)]);
+        let desired = desired(&events);
+        let before = made_of(State::of_strangers(), &desired, from);
+        let (kernel, faults) = (FakeKernel::new(before.clone()), Faults::default());
+        faults.befall(vec![None; call].into_iter().chain([Some(Fault::Refused(nth, Errno::PERM))]));
+        let _ = backend(&kernel, &faults, to).resync(&desired);
+        let (before, after) = (before.bound(), kernel.state().bound());
+        prop_assert!(before.is_subset(&after), "{before:?}\n{after:?}");
+    }
+}
+
 #[test]
 fn what_an_earlier_proxy_left_is_planned_first_and_removed_once_all_is_served() {
     let mut state = State::of_strangers();

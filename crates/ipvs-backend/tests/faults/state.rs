@@ -72,6 +72,12 @@ impl State {
         self.sets.insert(name, (SetSpec::new(name, SetKind::BitmapPort), BTreeMap::new()));
     }
 
+    /// The addresses that are local, in whatever way.
+    pub(crate) fn bound(&self) -> BTreeSet<IpAddr> {
+        let routed = self.routes.iter().map(|route| route.address);
+        routed.chain(self.device.iter().flatten().copied()).collect()
+    }
+
     /// The same with each mark of ours replaced by whom it is for, and with what does not matter
     /// left out: two histories may give out marks in another order.
     pub(crate) fn by_meaning(&self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Routes, addresses and links: what is sent is what `ip` shows and what is read back.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 
 use ipvs_backend::netlink::Errno;
 use ipvs_backend::netlink::route::{LocalRoute, Request, Route};
@@ -182,6 +182,25 @@ fn the_address_of_kube_proxy_is_taken_over_and_back() {
             Some(Errno::NODEV.raw())
         );
         assert_eq!(shown("10.96.0.1"), [""; 0]);
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn an_address_can_be_reached_as_soon_as_it_was_added() {
+    in_namespace(|| {
+        let mut client = node();
+        client.add_dummy_link("kube-ipvs0").expect("a dummy module");
+        let links = client.links().expect("a dump");
+        let device = links.iter().find(|link| link.name == "kube-ipvs0").expect("added").index;
+        for number in 1..=64 {
+            for address in [format!("10.96.0.{number}"), format!("fd96::{number}")] {
+                let address = ip(&address);
+                run(&mut client, &[Request::AddAddress { device, address }]);
+                let socket = UdpSocket::bind((address, 0)).expect("an address of this host");
+                socket.connect((address, 9)).expect("a route");
+            }
+        }
     });
 }
 

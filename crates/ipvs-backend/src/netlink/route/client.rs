@@ -1,8 +1,11 @@
 //! The route client: requests in, values out.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use proxy_core::Family;
@@ -12,6 +15,12 @@ use super::{InterfaceAddress, Link, LocalRoute, Request};
 use crate::netlink::message::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use crate::netlink::transport::Options;
 use crate::netlink::{Batch, Connection, Errno, Refusal, Traffic};
+
+/// `RTPROT_KERNEL` of `include/uapi/linux/rtnetlink.h`: routes of addresses on links.
+const KERNEL_PROTOCOL: u8 = 2;
+
+/// Milliseconds between looks for an address to become local: a second in all.
+const LOCAL_PAUSES: [u64; 11] = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /// A connection to the routes, addresses and links of one network namespace.
 #[derive(Debug)]
@@ -37,23 +46,26 @@ impl Route {
     pub fn local_routes(&mut self, protocol: u8) -> io::Result<Vec<LocalRoute>> {
         let mut routes = Vec::new();
         for family in Family::ALL {
-            let found = self.connection.dump(
-                message_type::GET_ROUTE,
-                |bytes| codec::emit_route_dump(bytes, family, protocol),
-                // A kernel without IPv6 answers with the routes of all other families.
-                |_, payload| {
-                    codec::parse_route(payload, protocol)
-                        .filter(|route| Family::of(route.address) == family)
-                },
-            )?;
-            match found {
-                Ok(found) => routes.extend(found),
-                // The kernel was started without IPv6.
-                Err(refusal) if refusal.code == Errno::OPNOTSUPP.raw() => {}
-                Err(refusal) => return Err(refusal.into()),
-            }
+            routes.extend(self.local_routes_of(family, protocol)?);
         }
         Ok(routes)
+    }
+
+    fn local_routes_of(&mut self, family: Family, protocol: u8) -> io::Result<Vec<LocalRoute>> {
+        let found = self.connection.dump(
+            message_type::GET_ROUTE,
+            |bytes| codec::emit_route_dump(bytes, family, protocol),
+            // A kernel without IPv6 answers with the routes of all other families.
+            |_, payload| {
+                codec::parse_route(payload, protocol)
+                    .filter(|route| Family::of(route.address) == family)
+            },
+        )?;
+        match found {
+            // The kernel was started without IPv6.
+            Err(refusal) if refusal.code == Errno::OPNOTSUPP.raw() => Ok(Vec::new()),
+            found => Ok(found?),
+        }
     }
 
     /// Every address on every interface, both families.
@@ -107,13 +119,15 @@ impl Route {
     }
 
     /// Makes changes in order, going on after one that is refused; one answer each. What a
-    /// [`Request::Replace`] leaves to delete is deleted at the end.
+    /// [`Request::Replace`] leaves to delete is deleted at the end. An address that was put on a
+    /// link is local when this returns; `ETIMEDOUT` if it is not within a second.
     ///
     /// # Errors
     /// The socket failed or answers were lost: nothing is known about single requests.
     pub fn run(&mut self, requests: &[Request]) -> io::Result<Vec<Result<(), Errno>>> {
         let mut answers = self.send(&mut Self::encode(requests))?;
         self.delete_replaced(requests, &mut answers)?;
+        self.await_local(requests, &mut answers)?;
         Ok(answers)
     }
 
@@ -164,6 +178,40 @@ impl Route {
                 Err(Errno::SRCH) => Ok(()),
                 outcome => outcome,
             };
+        }
+        Ok(())
+    }
+
+    /// Waits until the IPv6 addresses that were put on a link are local. The kernel answers first
+    /// and adds their routes later, in a work queue (`addrconf_dad_work` of `net/ipv6/addrconf.c`),
+    /// even where no duplicate is looked for.
+    #[expect(clippy::disallowed_methods, reason = "a request is done when the kernel has done it")]
+    fn await_local(
+        &mut self,
+        requests: &[Request],
+        answers: &mut [Result<(), Errno>],
+    ) -> io::Result<()> {
+        let answered = requests.iter().zip(answers);
+        let mut waiting: Vec<_> = answered
+            .filter(|(_, answer)| answer.is_ok())
+            .filter_map(|(request, answer)| match *request {
+                Request::AddAddress { device, address: address @ IpAddr::V6(_) } => {
+                    Some(((device, address), answer))
+                }
+                _ => None,
+            })
+            .collect();
+        for pause in LOCAL_PAUSES {
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(pause));
+            let routes = self.local_routes_of(Family::Ipv6, KERNEL_PROTOCOL)?;
+            let local: HashSet<_> = routes.iter().map(|it| (it.device, it.address)).collect();
+            waiting.retain(|(address, _)| !local.contains(address));
+        }
+        for (_, answer) in waiting {
+            *answer = Err(Errno::TIMEDOUT);
         }
         Ok(())
     }
