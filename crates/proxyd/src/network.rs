@@ -308,7 +308,7 @@ struct Burst {
     /// When the first and the last were heard.
     heard: Option<(Instant, Instant)>,
     look: Look,
-    /// Routes that went and did not come back.
+    /// Routes that went.
     removed: BTreeSet<LocalRoute>,
     /// Whether rules went that may have been ours.
     rules_removed: bool,
@@ -319,10 +319,6 @@ impl Burst {
         match change {
             // Every pod has a link-local address on the node, and none of them matters.
             Change::Address(address) if !is_node_address(address) => return,
-            Change::RouteAdded(route) => {
-                self.removed.remove(&route);
-                return;
-            }
             Change::RouteRemoved(route) => {
                 self.removed.insert(route);
             }
@@ -372,10 +368,7 @@ mod tests {
         check(&[Change::Device], Look::Tell, &[]);
         check(&[Change::Unknown], Look::Tell, &[]);
         check(&[Change::Device, Change::Address(ip("10.0.0.1"))], Look::Tell, &[]);
-        check(&[Change::RouteAdded(one)], Look::None, &[]);
         check(&[Change::RouteRemoved(two), Change::RouteRemoved(one)], Look::None, &[one, two]);
-        check(&[Change::RouteRemoved(one), Change::RouteAdded(one)], Look::None, &[]);
-        check(&[Change::RouteAdded(one), Change::RouteRemoved(one)], Look::None, &[one]);
     }
 
     /// Changes heard so many milliseconds after the start, the end of the burst before, and when they are told.

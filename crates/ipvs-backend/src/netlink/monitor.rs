@@ -5,11 +5,14 @@
 //! a removed route is damage only its owner can tell. Only what the rest of this crate depends on
 //! is heard, so that a node on which pods come and go is not busy listening.
 
+mod filter;
+
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use socket2::SockFilter;
 
 use super::Errno;
 use super::attribute::Attributes;
@@ -28,8 +31,6 @@ pub enum Change {
     /// addresses and routes along: the kernel does not announce IPv4 routes that go down with a
     /// device.
     Device,
-    /// A route that carries our mark came.
-    RouteAdded(LocalRoute),
     /// A route that carries our mark went.
     RouteRemoved(LocalRoute),
     /// Announcements of these were lost: anything may have changed.
@@ -42,6 +43,8 @@ pub enum Change {
 struct Source {
     protocol: isize,
     groups: &'static [u32],
+    /// What of it the kernel shall hand over; all if empty.
+    filter: &'static [SockFilter],
     /// What is to be learned of an announcement.
     read: fn(u16, &[u8]) -> Option<Change>,
     /// What is to be feared when some were lost.
@@ -53,13 +56,19 @@ struct Source {
 const NETWORK: Source = Source {
     protocol: NETLINK_ROUTE,
     groups: &[1, 5, 7, 9, 11],
+    filter: &filter::NO_ROUTES_BUT_REMOVALS_OF_OURS,
     read: network_change,
     lost: Change::Unknown,
 };
 
 /// The group is `NFNLGRP_NFTABLES` of `include/uapi/linux/netfilter/nfnetlink.h`.
-const RULES: Source =
-    Source { protocol: NETLINK_NETFILTER, groups: &[7], read: rules_change, lost: Change::Rules };
+const RULES: Source = Source {
+    protocol: NETLINK_NETFILTER,
+    groups: &[7],
+    filter: &[],
+    read: rules_change,
+    lost: Change::Rules,
+};
 
 /// Hears changes in one network namespace.
 pub struct Monitor {
@@ -94,7 +103,7 @@ impl Monitor {
     }
 
     fn open(source: &'static Source) -> io::Result<Self> {
-        let subscription = Subscription::open(source.protocol, source.groups)?;
+        let subscription = Subscription::open(source.protocol, source.groups, source.filter)?;
         Ok(Self { source, subscription, datagram: Vec::new() })
     }
 
@@ -159,7 +168,6 @@ fn network_change(kind: u16, payload: &[u8]) -> Option<Change> {
             let name = parse_link(payload)?.name;
             (name == "lo" || name == DUMMY_DEVICE).then_some(Change::Device)
         }
-        message_type::NEW_ROUTE => Some(Change::RouteAdded(parse_route(payload, ROUTE_PROTOCOL)?)),
         message_type::DEL_ROUTE => {
             Some(Change::RouteRemoved(parse_route(payload, ROUTE_PROTOCOL)?))
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::sockopt::{self, Timeout};
+use socket2::{SockFilter, SockRef};
 
 /// The longest wait for a reply. The kernel answers before `send` returns, so this is only ever
 /// reached when a reply was lost.
@@ -77,9 +78,13 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// Hears everything announced from now on.
-    pub(super) fn open(protocol: isize, groups: &[u32]) -> io::Result<Self> {
+    /// Hears everything announced from now on that `filter` lets through, which is all if it is
+    /// empty. It saves work, no more: a kernel that does not take it lets everything through.
+    pub(super) fn open(protocol: isize, groups: &[u32], filter: &[SockFilter]) -> io::Result<Self> {
         let socket = open(Options { protocol, cap_ack: false, strict: false })?;
+        if !filter.is_empty() {
+            let _ = SockRef::from(&socket).attach_filter(filter);
+        }
         for &group in groups {
             socket.add_membership(group)?;
         }

@@ -6,6 +6,7 @@
 mod conntrack;
 mod ipset;
 mod ipvs;
+mod monitor;
 #[path = "../namespace/mod.rs"]
 mod namespace;
 mod route;
