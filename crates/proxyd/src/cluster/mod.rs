@@ -189,11 +189,12 @@ async fn follow(
     let mut was_complete = false;
     while let Some(batch) = batches.next().await {
         let mut changes = Changes::default();
+        let now = SystemTime::now();
         for News { kind, heard } in batch {
             if let watch::Heard::Condition(condition) = &heard {
                 say_condition(kind, condition);
             }
-            count(kind, &heard, sources);
+            count(kind, &heard, sources, now);
             tracker.take(kind, heard, &mut changes);
         }
         changes.say_problems(notices);
@@ -218,7 +219,7 @@ async fn follow(
     }
 }
 
-fn count(kind: Kind, heard: &watch::Heard, sources: &Sources) {
+fn count(kind: Kind, heard: &watch::Heard, sources: &Sources, now: SystemTime) {
     match heard {
         watch::Heard::Condition(Condition::Failing(_)) => {
             sources.connection(kind.resource(), Connection::Down);
@@ -227,7 +228,7 @@ fn count(kind: Kind, heard: &watch::Heard, sources: &Sources) {
             sources.connection(kind.resource(), Connection::Up);
         }
         watch::Heard::Condition(Condition::Unreadable(_)) => {}
-        _ => sources.heard(kind.resource(), SystemTime::now()),
+        _ => sources.heard(kind.resource(), now),
     }
 }
 
