@@ -12,7 +12,8 @@ use crate::{
 /// Makes one node's data plane match a set of virtual servers.
 ///
 /// The promises, of which the suite in `conformance` checks those that can be observed:
-/// 1. The caller resyncs before the first `apply` and after any `Err`, so recovery has one path.
+/// 1. The caller resyncs before the first `apply`, unless it was prepared, and after any `Err`, so
+///    recovery has one path.
 /// 2. Both calls are level-triggered and idempotent: the same upsert twice is fine, removing what
 ///    is not there is success.
 /// 3. Memory changes only after the data plane agreed; a failed object stays different and is
@@ -27,6 +28,17 @@ use crate::{
 pub trait Backend: Send {
     /// What this data plane can express. Probed when the value is opened; constant after.
     fn capabilities(&self) -> &Capabilities;
+
+    /// Does ahead of the first [`Backend::resync`], while inputs still come in, what depends on
+    /// none of them, so that nobody has to wait for it then. What is served now, whoever programmed
+    /// it, must stay as it is: where that cannot be, it is left out. Once it is done,
+    /// [`Backend::apply`] may be called before the first resync.
+    ///
+    /// # Errors
+    /// When the state of the data plane is not known afterwards; a resync mends that.
+    fn prepare(&mut self) -> Result<Preparation, BackendError> {
+        Ok(Preparation::LeftOut)
+    }
 
     /// Trusts nothing remembered: reads back, keeps what is right, mends what is not, drops what
     /// is ours and unwanted.
@@ -68,6 +80,15 @@ pub trait Backend: Send {
     fn cleanup(&mut self) -> Result<Report, BackendError>;
 }
 
+/// Whether [`Backend::prepare`] did something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preparation {
+    /// What depends on no input is in place.
+    Done,
+    /// There is nothing of that kind, or this is not the time for it.
+    LeftOut,
+}
+
 /// How much of the data plane an audit compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
@@ -84,6 +105,10 @@ macro_rules! forward {
         impl<B: Backend + ?Sized> Backend for $pointer {
             fn capabilities(&self) -> &Capabilities {
                 (**self).capabilities()
+            }
+
+            fn prepare(&mut self) -> Result<Preparation, BackendError> {
+                (**self).prepare()
             }
 
             fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {

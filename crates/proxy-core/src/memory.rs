@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::diff::{Change, diff};
 use crate::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure, Inspect,
-    ObjectError, Report, VirtualServer, VirtualServerKey,
+    ObjectError, Preparation, Report, VirtualServer, VirtualServerKey,
 };
 
 /// Serves from memory. What it holds is its data plane, so it never disagrees with itself unless
@@ -189,6 +189,12 @@ impl Backend for MemoryBackend {
         &self.capabilities
     }
 
+    /// Reads what is there.
+    fn prepare(&mut self) -> Result<Preparation, BackendError> {
+        self.left = Some(self.servers.clone());
+        Ok(Preparation::Done)
+    }
+
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
         self.calls.resync += 1;
         let drift = self.drift();
@@ -208,7 +214,7 @@ impl Backend for MemoryBackend {
 
     fn apply(&mut self, delta: &Delta) -> Result<Report, BackendError> {
         self.calls.apply += 1;
-        debug_assert!(self.left.is_some(), "the caller resyncs before the first apply");
+        debug_assert!(self.left.is_some(), "the caller prepares or resyncs before the first apply");
         let upserts = delta.upserts.iter().cloned().map(Target::Present);
         let removals = delta.removals.iter().copied().map(Target::Absent);
         self.carry_out(upserts.chain(removals).collect())

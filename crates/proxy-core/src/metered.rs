@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Backend, BackendError, Capabilities, Delta, DesiredState, Extent, Maintenance, Report,
+    Backend, BackendError, Capabilities, Delta, DesiredState, Extent, Maintenance, Preparation,
+    Report,
 };
 
 /// Wraps a backend and measures it. The clock is an argument, like everywhere in this crate.
@@ -100,6 +101,10 @@ impl<B> Metered<B> {
 impl<B: Backend> Backend for Metered<B> {
     fn capabilities(&self) -> &Capabilities {
         self.backend.capabilities()
+    }
+
+    fn prepare(&mut self) -> Result<Preparation, BackendError> {
+        self.backend.prepare()
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use proxy_core::Event;
 use proxy_core::reconciler::Reconciler;
+use tracing::debug;
 
 use crate::health::{Now, Publisher};
 use crate::journal::Journal;
@@ -58,6 +59,9 @@ pub(crate) fn drive<B: Networked>(
 ) {
     let mut journal = Journal::new(notices);
     let mut chronicle = Chronicle::new(Instant::now());
+    if let Err(error) = reconciler.prepare() {
+        debug!("nothing was prepared; it is tried again when everything is listed: {error}");
+    }
     loop {
         let now = Now::read();
         publisher.step_begins(&reconciler, now);

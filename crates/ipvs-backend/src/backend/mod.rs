@@ -1,5 +1,6 @@
 //! [`IpvsBackend`]: the contract of [`proxy_core::Backend`] kept with the kernel's objects.
 
+mod ahead;
 mod change;
 mod draining;
 mod families;
@@ -22,7 +23,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 use proxy_core::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Extent,
-    Maintenance, Report, VirtualServerKey,
+    Maintenance, Preparation, Report, VirtualServerKey,
 };
 
 use crate::drain::{DrainPolicy, Drains};
@@ -88,6 +89,8 @@ pub struct IpvsBackend<K = Netlink> {
     /// others were read.
     agreed: Option<u32>,
     quiet: Quiet,
+    /// Whether sets, static rules and device were put in place ahead of the first resync.
+    ahead: Preparation,
     looking: Option<Looking<K>>,
     /// What the next look can use.
     reader: Option<K>,
@@ -132,6 +135,7 @@ impl<K: Kernel> IpvsBackend<K> {
             leftovers: BTreeMap::new(),
             agreed: None,
             quiet: Quiet::default(),
+            ahead: Preparation::LeftOut,
             looking: None,
             reader: None,
             config,
@@ -284,16 +288,22 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         &self.capabilities
     }
 
+    fn prepare(&mut self) -> Result<Preparation, BackendError> {
+        self.lay_ahead()
+    }
+
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
         self.give_up_look();
-        let Survey { observed, saved, ledger, touched } = self.survey(desired)?;
+        let survey = self.survey(desired);
+        self.ahead = Preparation::LeftOut;
+        let Survey { observed, saved, ledger, touched } = survey?;
         (self.observed, self.ledger) = (observed, ledger);
         self.leftovers.clear();
         self.drains.clear();
         self.rolling.clear();
         self.flows.suspect_all();
         let mut report = self.bind_held_addresses(&touched)?;
-        report.merge(self.lay_foundations(Some(saved))?.0);
+        report.merge(self.lay_foundations(saved)?.0);
         report.merge(self.mend(&touched, &mut |_| {})?);
         self.observed.repack();
         report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
@@ -315,6 +325,9 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
             for object in self.leftovers.remove(&key).unwrap_or_default() {
                 touched.shared.entry(object).or_insert(Some(key));
             }
+        }
+        if self.ahead == Preparation::Done {
+            return self.change_ahead(&touched);
         }
         self.mend(&touched, &mut |_| {})
     }
@@ -364,7 +377,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         self.leftovers.clear();
         let mut report = self.change(&touched, &mut |_| {})?;
         report.merge(self.carry_out(&removed_legacy_rules(&self.observed))?);
-        report.merge(self.remove_rules(saved));
+        report.merge(self.remove_rules(saved.unwrap_or_default()));
         report.merge(self.carry_out(&destroyed_legacy_sets(&self.observed))?);
         let mut leftovers = draining_services(&self.observed, &self.config);
         leftovers.extend(self.observed.device.as_ref().map(|_| Step {

@@ -24,6 +24,12 @@ pub(super) struct Doubts {
     new_rules: bool,
 }
 
+impl Doubts {
+    pub(super) const fn about_rules(self) -> bool {
+        self.rules || self.new_rules
+    }
+}
+
 impl<K: Kernel> IpvsBackend<K> {
     /// Addresses or devices of this node changed, and its own connections come from `node_ips`. In
     /// the next [`proxy_core::Backend::maintain`] every bound address gets its source, one that an

@@ -27,7 +27,8 @@ pub(super) struct Saved {
 /// The kernel as it was read, and what is wanted of it.
 pub(super) struct Survey {
     pub(super) observed: Observed,
-    pub(super) saved: Saved,
+    /// `None` if the rules were not read.
+    pub(super) saved: Option<Saved>,
     pub(super) ledger: Ledger,
     pub(super) touched: Touched,
 }
@@ -110,7 +111,8 @@ impl<K: Kernel> IpvsBackend<K> {
         let mut steps = plan(&touched, &ledger, &observed, &self.config.node);
         steps.extend(removed_legacy_rules(&observed));
         steps.extend(destroyed_legacy_sets(&observed));
-        let rules = saved.rules.iter().flat_map(|(&family, saved)| {
+        let rules = saved.unwrap_or_default().rules;
+        let rules = rules.iter().flat_map(|(&family, saved)| {
             let mended = restore_input(&static_rules(family, &self.config.rules), saved);
             mended.map_or_else(Vec::new, |(_, differences)| differences)
         });
@@ -119,9 +121,7 @@ impl<K: Kernel> IpvsBackend<K> {
 
     /// Reads the kernel, and sets it against what is wanted.
     pub(super) fn survey(&mut self, desired: &DesiredState) -> Result<Survey, BackendError> {
-        let Seen { mut observed, saved } =
-            look(&mut self.kernel, &self.capabilities.families, None)?;
-        let saved = saved.unwrap_or_default();
+        let Seen { mut observed, saved } = self.look_again()?;
         let (ledger, mut touched) = wish(desired, &observed, &self.ownership);
         self.touch_known(&mut touched, &observed);
         for (id, service) in &mut observed.services {

@@ -45,7 +45,7 @@ pub(super) fn touch_owned(touched: &mut Touched, observed: &Observed, ownership:
 }
 
 /// A virtual server keeps the mark that its packets get now.
-fn adopt_marks(marks: &mut Marks, observed: &Observed) {
+pub(super) fn adopt_marks(marks: &mut Marks, observed: &Observed) {
     for family in Family::ALL {
         let set = SetId { purpose: Purpose::InternalMark, family };
         let members = observed.sets.get(&set).into_iter().flat_map(|set| &set.members);

@@ -11,7 +11,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proxy_core::{Backend as _, Event, Extent, Family, Scheduler};
+use proxy_core::{
+    Backend as _, Delta, DesiredState, Event, Extent, Family, Preparation, Scheduler,
+};
 
 use crate::kernel::{ABSENT_SCHEDULER, FakeKernel};
 use crate::meddling::Meddling;
@@ -130,6 +132,52 @@ fn what_an_earlier_proxy_left_is_planned_first_and_removed_once_all_is_served() 
     assert_eq!(backend.plan(&desired).unwrap(), Plan::default());
     let wanted = made_of(State::of_strangers(), &desired, Binding::Route);
     assert_eq!(kernel.state().by_meaning(), wanted.by_meaning());
+}
+
+proptest! {
+    #[test]
+    fn what_is_right_already_is_not_changed_by_a_start_that_was_prepared(
+        events in vec(event(), 1..12),
+    ) {
+        let desired = desired(&events);
+        let before = made_of(State::of_strangers(), &desired, Binding::Route);
+        let kernel = FakeKernel::new(before.clone());
+        let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
+        prop_assert_eq!(backend.prepare().unwrap(), Preparation::Done);
+        prop_assert_eq!(backend.apply(&Delta::between(&DesiredState::new(), &desired)).unwrap().changes, 0);
+        prop_assert_eq!(backend.resync(&desired).unwrap().changes, 0);
+        prop_assert_eq!(kernel.state(), before);
+    }
+}
+
+#[test]
+fn nothing_is_prepared_on_a_node_that_another_proxy_serves() {
+    let desired = desired(&[balanced(1, Scheduler::default())]);
+    let mut of_other_mode = State::of_strangers();
+    of_other_mode.add_leftovers();
+    let of_ipvs_mode = made_of(State::of_strangers(), &desired, Binding::Address);
+    for before in [of_other_mode, of_ipvs_mode] {
+        let kernel = FakeKernel::new(before.clone());
+        let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
+        assert_eq!(backend.prepare().unwrap(), Preparation::LeftOut);
+        assert_eq!(kernel.state(), before);
+    }
+}
+
+#[test]
+fn what_others_changed_since_it_was_prepared_is_mended_by_the_first_resync() {
+    let desired = desired(&[balanced(1, Scheduler::default())]);
+    let wanted = made_of(State::of_strangers(), &desired, Binding::Route);
+    let kernel = FakeKernel::new(wanted.clone());
+    let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
+    assert_eq!(backend.prepare().unwrap(), Preparation::Done);
+    kernel.tamper(|state| {
+        state.services.retain(|id, _| !id.to_string().contains("10.96.0.11"));
+        state.rules.get_mut(&Family::Ipv4).unwrap().flush(0);
+    });
+    backend.rules_removed();
+    let _ = backend.resync(&desired).unwrap();
+    assert_eq!(kernel.state(), wanted);
 }
 
 #[test]

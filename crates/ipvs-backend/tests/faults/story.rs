@@ -49,6 +49,8 @@ impl Story {
         let (kernel, faults) = (FakeKernel::new(state), Faults::default());
         let mut reconciler =
             Reconciler::new(backend(&kernel, &faults, binding), model(), Schedule::default());
+        // Whether or not it succeeds.
+        let _ = reconciler.prepare();
         reconciler.start();
         Self {
             kernel,
@@ -90,6 +92,7 @@ impl Story {
         self.has_read = false;
         let backend = backend(&self.kernel, &self.faults, self.binding);
         self.reconciler = Reconciler::new(backend, model(), Schedule::default());
+        let _ = self.reconciler.prepare();
         for event in &self.events {
             self.reconciler.handle(event.clone(), self.now);
         }

@@ -46,6 +46,11 @@ impl Dirty {
         taken
     }
 
+    /// The urgent ones.
+    pub(super) fn take_urgent(&mut self) -> Vec<ServiceKey> {
+        self.take(self.urgent.len())
+    }
+
     /// When they should be carried out: urgent ones as soon as they changed, others when changes
     /// have settled, but no later than the longest delay after the first.
     pub(super) fn due(&self, schedule: &Schedule) -> Option<Instant> {

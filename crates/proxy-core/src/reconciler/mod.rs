@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::{
     Backend, BackendError, Delta, DesiredState, Event, Extent, Failure, Maintenance, Model,
-    ObjectError, Report, ServiceKey, VirtualServerKey,
+    ObjectError, Preparation, Report, ServiceKey, VirtualServerKey,
 };
 
 use dirty::Dirty;
@@ -35,6 +35,7 @@ pub struct Reconciler<B> {
     retries: Retries,
     parking: Parking,
     resync: Resync,
+    preparation: Preparation,
     /// No earlier than this may changes be carried out.
     not_before: Option<Instant>,
     audit_due: Option<Instant>,
@@ -127,6 +128,7 @@ impl<B: Backend> Reconciler<B> {
             dirty: Dirty::default(),
             parking: Parking::default(),
             resync: Resync::AwaitingStart,
+            preparation: Preparation::LeftOut,
             not_before: None,
             audit_due: None,
             audit_asked: false,
@@ -139,6 +141,18 @@ impl<B: Backend> Reconciler<B> {
         for key in self.model.apply(event) {
             self.dirty.insert(key, now);
         }
+    }
+
+    /// Lets the backend do what depends on no input, while they come in; then what is most urgent
+    /// is served as soon as they are complete, before all else is even decided.
+    ///
+    /// # Errors
+    /// What the backend says. It need not be answered: the first step does all of it, too.
+    pub fn prepare(&mut self) -> Result<(), BackendError> {
+        if self.resync == Resync::AwaitingStart {
+            self.preparation = self.backend.prepare()?;
+        }
+        Ok(())
     }
 
     /// The inputs are complete: from now on the backend may be told. Without this no list that is
@@ -278,11 +292,15 @@ impl<B: Backend> Reconciler<B> {
     }
 
     fn run_resync(&mut self, now: Instant, parked: &mut Vec<Parked>) -> Outcome {
+        let changes = self.run_ahead(parked);
         let everything = self.dirty.take(usize::MAX);
         self.model.repack();
         self.decide(everything, parked);
         self.desired.repack();
-        let result = self.backend.resync(&self.desired);
+        let mut result = self.backend.resync(&self.desired);
+        if let Ok(report) = &mut result {
+            report.changes += changes;
+        }
         let attempts = self.resync.attempts();
         if result.is_ok() {
             self.resync = Resync::Settled;
@@ -291,6 +309,21 @@ impl<B: Backend> Reconciler<B> {
             self.audit_asked = false;
         }
         self.settle(result, attempts, now).map_or_else(Outcome::Failed, Outcome::Resynced)
+    }
+
+    /// Carries out what is urgent ahead of the first resync, if the backend is prepared. Returns how
+    /// many objects changed; what failed, the resync finds and reports.
+    fn run_ahead(&mut self, parked: &mut Vec<Parked>) -> usize {
+        if std::mem::replace(&mut self.preparation, Preparation::LeftOut) == Preparation::LeftOut {
+            return 0;
+        }
+        let urgent = self.dirty.take_urgent();
+        let changed = self.decide(urgent, parked);
+        let delta = self.desired.delta_for(changed);
+        if delta.is_empty() {
+            return 0;
+        }
+        self.backend.apply(&delta).map_or(0, |report| report.changes)
     }
 
     fn run_changes(&mut self, now: Instant, parked: &mut Vec<Parked>) -> Outcome {

@@ -7,13 +7,15 @@ use std::time::Instant;
 use crate::memory::MemoryBackend;
 use crate::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Failure, Feature, Maintenance,
-    ObjectError, Report, Scheduler, VirtualServerKey,
+    ObjectError, Preparation, Report, Scheduler, VirtualServerKey,
 };
 
 /// Wraps a [`MemoryBackend`]; what it is told to say, it says on top.
 #[derive(Default)]
 pub(crate) struct Scripted {
     pub(crate) memory: MemoryBackend,
+    /// It has something to prepare.
+    pub(crate) prepares: bool,
     /// So many of the next reports have a failure without a virtual server.
     pub(crate) leftovers: usize,
     /// These servers turn out not to be supported when they are tried.
@@ -42,6 +44,10 @@ impl Scripted {
 impl Backend for Scripted {
     fn capabilities(&self) -> &Capabilities {
         self.memory.capabilities()
+    }
+
+    fn prepare(&mut self) -> Result<Preparation, BackendError> {
+        if self.prepares { self.memory.prepare() } else { Ok(Preparation::LeftOut) }
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {

@@ -34,6 +34,28 @@ fn nothing_is_programmed_before_the_start() {
 }
 
 #[test]
+fn what_is_urgent_goes_ahead_of_the_first_resync_if_the_backend_is_prepared() {
+    for prepares in [false, true] {
+        let mut simulation = Simulation::new(Schedule::default());
+        simulation.reconciler.backend_mut().prepares = prepares;
+        simulation.reconciler.prepare().unwrap();
+        simulation.handle([numbered(1), service_event("default/kubernetes int ip=10.96.0.11")]);
+        assert_eq!(simulation.run(0), [""; 0]);
+        simulation.reconciler.start();
+        assert_eq!(simulation.run(0), ["0 resynced, 2 changes"]);
+        let calls = simulation.reconciler.backend().memory.calls();
+        assert_eq!((calls.apply, calls.resync), (usize::from(prepares), 1));
+        // Later there is nothing to go ahead of.
+        simulation.reconciler.prepare().unwrap();
+        simulation.handle([removed(1), service_event("kube-system/dns int ip=10.96.0.12")]);
+        simulation.reconciler.request_resync();
+        assert_eq!(simulation.run(0), ["0 resynced, 2 changes"]);
+        assert_eq!(simulation.reconciler.backend().memory.calls().apply, calls.apply);
+        simulation.assert_settled();
+    }
+}
+
+#[test]
 fn starting_twice_resyncs_once() {
     let mut simulation = Simulation::started(Schedule::default(), []);
     simulation.reconciler.start();
