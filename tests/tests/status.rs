@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -142,6 +143,30 @@ fn a_browser_is_shown_the_same_if_that_is_wanted() {
     let other = fetch("/page", "somewhere.example");
     assert!(other.starts_with("HTTP/1.1 421 Misdirected Request\r\n"), "{other}");
     drop(open);
+}
+
+#[test]
+#[ignore = "needs root and a kernel with ip_vs"]
+fn looks_at_the_same_time_do_not_wait_for_one_another() {
+    const LOOKS: usize = 24;
+    let cluster = Cluster::new(1);
+    let node = cluster.node(1);
+    let manifests = Manifests::two_tier();
+    let arguments = ["--page=loopback"];
+    let daemon = Daemon::spawn(&node.namespace, &node.name, manifests.path(), &arguments);
+    daemon.wait_for_log("synced everything");
+    let paths = ["/page?service=default/backend-service", "/page?service=default/frontend-service"];
+    let answers: Vec<_> = thread::scope(|scope| {
+        let look = |path| scope.spawn(move || fetch(node, path, "localhost"));
+        let looks: Vec<_> = paths.into_iter().cycle().take(LOOKS).map(look).collect();
+        looks.into_iter().map(|look| look.join().expect("it is answered or cut off")).collect()
+    });
+    // The server cuts off who was not answered in 10 s.
+    let good = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(good.count(), LOOKS, "{answers:#?}");
+    for answer in &answers {
+        assert!(answer.contains(" new a second, "), "connections are counted: {answer}");
+    }
 }
 
 #[test]

@@ -12,11 +12,12 @@ use proxy_core::{
     TrafficPolicy, VirtualServerKey, WhenEmpty,
 };
 
-use super::counts::{Before, Count, Counts};
+use super::counts::{Count, Counts};
 use super::document::{
     Destination, Drifted, Drifts, Endpoint, Frontend, Moment, Reading, Servers, State, Status,
     Traffic, Trouble, TroubleKind, Waiting,
 };
+use super::earlier::Before;
 use super::inquiry::{Detail, Known, Scope, Served};
 use crate::health::{Now, rfc3339};
 use crate::source::Severity;
@@ -82,7 +83,7 @@ pub(crate) fn status(
             parked: known.pending.parked,
         },
         drift,
-        connections: reading(counted),
+        connections: reading(known, counted),
         frontends,
         problems,
         endpoints: known.detail.as_ref().map(endpoints),
@@ -108,11 +109,12 @@ fn state(known: &Known) -> State {
     }
 }
 
-fn reading(counted: &Counted<'_>) -> Reading {
+fn reading(known: &Known, counted: &Counted<'_>) -> Reading {
+    let keys = known.servers.iter().map(|served| &served.server.key);
     match counted.counts {
         Ok(counts) => Reading {
             seconds: counted.before.map(|before| before.seconds(counts)),
-            left_out: counts.left_out,
+            left_out: keys.filter(|key| counts.left_out.contains(key)).count(),
             error: None,
         },
         Err(error) => Reading { error: Some(error.to_owned()), ..Reading::default() },

@@ -1,5 +1,6 @@
 //! What the kernel counts for virtual servers, read for whoever asks, over sockets of its own.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ const BUDGET: Duration = Duration::from_secs(1);
 pub(crate) struct Counts {
     pub(crate) read: Instant,
     pub(crate) of: HashMap<VirtualServerKey, Count>,
-    /// Virtual servers of which the servers were not read.
-    pub(crate) left_out: usize,
+    /// Those of which the servers were wanted and not read, to be brief.
+    pub(crate) left_out: BTreeSet<VirtualServerKey>,
 }
 
 /// Of one virtual server: of the service that is keyed by its address, and of the one for inside
@@ -32,18 +33,13 @@ pub(crate) struct Count {
     pub(crate) destinations: Option<Vec<(ServiceId, Vec<DestinationStatus>)>>,
 }
 
-/// Whose servers are read even if nobody connected to them yet.
-#[derive(Clone, Debug)]
+/// Whose servers are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    Busy,
+    /// These.
     Only(BTreeSet<VirtualServerKey>),
-}
-
-/// Connections so far, and when that was.
-#[derive(Debug)]
-pub(crate) struct Before {
-    read: Instant,
-    connections: HashMap<VirtualServerKey, u64>,
+    /// These, and all to which somebody connected.
+    BusyAnd(BTreeSet<VirtualServerKey>),
 }
 
 impl Counts {
@@ -55,7 +51,8 @@ impl Counts {
         let statuses = kernel.ipvs.services()?;
         let marks = kernel.marks(&statuses)?;
         let key_of = |id: &ServiceId| key_of_id(id).or_else(|| marks.get(id).copied());
-        let mut counts = Self { read: Instant::now(), of: HashMap::new(), left_out: 0 };
+        let mut counts =
+            Self { read: Instant::now(), of: HashMap::new(), left_out: BTreeSet::new() };
         let mut order: Vec<(VirtualServerKey, &ServiceStatus)> = Vec::new();
         for status in &statuses {
             let Some(key) = key_of(&status.service.id) else { continue };
@@ -64,19 +61,19 @@ impl Counts {
             count.bytes_in += status.stats.bytes_in;
             count.bytes_out += status.stats.bytes_out;
             match wanted {
-                Wanted::Only(keys) if !keys.contains(&key) => {}
+                _ if wanted.names(&key) => order.push((key, status)),
+                Wanted::Only(_) => {}
                 // A server without connections does not drain.
-                Wanted::Busy if status.stats.connections == 0 => {
+                Wanted::BusyAnd(_) if status.stats.connections == 0 => {
                     count.destinations.get_or_insert_default();
                 }
-                _ => order.push((key, status)),
+                Wanted::BusyAnd(_) => order.push((key, status)),
             }
         }
-        order.sort_by_key(|(_, status)| std::cmp::Reverse(status.stats.connections));
-        let mut left_out = BTreeSet::new();
+        order.sort_by_key(|(key, status)| (!wanted.names(key), Reverse(status.stats.connections)));
         for (key, status) in order {
             if counts.read.elapsed() >= BUDGET {
-                left_out.insert(key);
+                counts.left_out.insert(key);
                 continue;
             }
             let id = status.service.id;
@@ -84,17 +81,37 @@ impl Counts {
             let count = counts.of.entry(key).or_default();
             count.destinations.get_or_insert_default().push((id, found));
         }
-        for key in &left_out {
+        for key in &counts.left_out {
             counts.of.entry(*key).or_default().destinations = None;
         }
-        counts.left_out = left_out.len();
         Ok(counts)
     }
+}
 
-    /// What to compare a later reading with.
-    pub(crate) fn before(&self) -> Before {
-        let connections = self.of.iter().map(|(key, count)| (*key, count.connections));
-        Before { read: self.read, connections: connections.collect() }
+impl Default for Wanted {
+    /// None.
+    fn default() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+}
+
+impl Wanted {
+    /// All of either.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let is_busy = |it: &Self| matches!(it, Self::BusyAnd(_));
+        let kind = if is_busy(&self) || is_busy(&other) { Self::BusyAnd } else { Self::Only };
+        let [
+            Self::Only(mut keys) | Self::BusyAnd(mut keys),
+            Self::Only(more) | Self::BusyAnd(more),
+        ] = [self, other];
+        keys.extend(more);
+        kind(keys)
+    }
+
+    /// Whether one is read even if nobody connected to it, and before others.
+    fn names(&self, key: &VirtualServerKey) -> bool {
+        let (Self::Only(keys) | Self::BusyAnd(keys)) = self;
+        keys.contains(key)
     }
 }
 
@@ -113,59 +130,5 @@ impl Count {
         let draining = all.filter(|status| status.destination.weight == 0);
         let keys: BTreeSet<_> = draining.map(|status| status.destination.id()).collect();
         Some(keys.len())
-    }
-}
-
-impl Before {
-    /// Whether a rate from here to `now` says something about the present.
-    pub(crate) fn is_recent(&self, now: Instant) -> bool {
-        let age = now.saturating_duration_since(self.read);
-        (Duration::from_millis(500)..Duration::from_secs(60)).contains(&age)
-    }
-
-    /// From here to another reading.
-    pub(crate) fn seconds(&self, after: &Counts) -> f64 {
-        after.read.saturating_duration_since(self.read).as_secs_f64()
-    }
-
-    /// New connections a second since. What is new since, or began to count anew, counts whole.
-    pub(crate) fn per_second(&self, key: &VirtualServerKey, after: &Counts) -> f64 {
-        let now = after.of.get(key).map_or(0, |count| count.connections);
-        let before = self.connections.get(key).copied().unwrap_or(0);
-        let added = now.checked_sub(before).unwrap_or(now);
-        #[expect(clippy::cast_precision_loss, reason = "nobody has so many connections a second")]
-        let added = added as f64;
-        added / self.seconds(after).max(f64::MIN_POSITIVE)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counts(read: Instant, connections: &[(&str, u64)]) -> Counts {
-        let of = connections.iter().map(|&(address, connections)| {
-            let port = std::num::NonZeroU16::MIN;
-            let address = address.parse().unwrap();
-            let key = VirtualServerKey { address, protocol: proxy_core::Protocol::Tcp, port };
-            (key, Count { connections, ..Count::default() })
-        });
-        Counts { read, of: of.collect(), left_out: 0 }
-    }
-
-    #[test]
-    fn rates_are_taken_between_two_readings_and_never_negative() {
-        let begin = Instant::now();
-        let before = counts(begin, &[("10.0.0.1", 100), ("10.0.0.2", 100)]).before();
-        let later = begin + Duration::from_secs(2);
-        let after = counts(later, &[("10.0.0.1", 110), ("10.0.0.2", 4), ("10.0.0.3", 2)]);
-        let mut rates: Vec<_> =
-            after.of.keys().map(|key| (*key, before.per_second(key, &after))).collect();
-        rates.sort_by_key(|(key, _)| *key);
-        let rates: Vec<_> = rates.into_iter().map(|(_, rate)| rate).collect();
-        assert_eq!(rates, [5.0, 2.0, 1.0]);
-        assert!(before.is_recent(later));
-        assert!(!before.is_recent(begin + Duration::from_millis(100)));
-        assert!(!before.is_recent(begin + Duration::from_secs(61)));
     }
 }

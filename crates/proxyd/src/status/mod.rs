@@ -3,7 +3,9 @@
 //! ```text
 //! driver     chronicle   what it remembers for those who ask
 //!            inquiry     a question and a copy of what is known, one at a time
-//! server     counts      what the kernel counts, read beside the driver
+//! server     reader      reads the kernel beside the driver, for all who look at once
+//!            counts      what it counts
+//!            earlier     readings before that, for rates                            pure
 //!            compose     both into a document                                     pure
 //!            difference  what is asked for against what is there
 //!            cause       and why that differs                               pure
@@ -22,8 +24,10 @@ mod counts;
 mod detail;
 mod difference;
 mod document;
+mod earlier;
 mod inquiry;
 mod objects;
+mod reader;
 mod server;
 mod table;
 #[cfg(test)]

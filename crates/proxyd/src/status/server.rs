@@ -3,11 +3,12 @@
 //! The driver is asked one thing at a time and answers with a copy; what the kernel holds and
 //! counts is read on threads of the server's own. So nobody who asks slows the driver down.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,19 +19,20 @@ use tokio::runtime;
 use tokio::sync::oneshot::{Receiver, channel};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::compose::{self, Counted, Process};
-use super::counts::{Before, Counts, Wanted};
+use super::counts::Wanted;
 use super::difference;
 use super::document::{Refused, Repaired, Status};
 use super::inquiry::{Inquiry, Known, Scope};
 use super::objects::Objects;
+use super::reader::{Reader, Wait};
 use crate::config::BindFailure;
 use crate::driver::Input;
 use crate::health::Now;
 use crate::logging::Lines;
-use crate::metrics::{Counters, Exposition};
+use crate::metrics::Exposition;
 use crate::reload::InEffect;
 use crate::resolve::Document as Resolved;
 use crate::serve::{Answer, Asked, Connections, LocalPlace, serve};
@@ -41,10 +43,6 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// To mend everything may take it so long.
 const REPAIR: Duration = Duration::from_secs(100);
-/// Connections a second are counted over so long, if nobody asked a moment ago.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// What was counted is forgotten after this long.
-const FORGET: Duration = Duration::from_secs(60);
 
 /// Starts the thread that answers at `path`, until the process ends.
 ///
@@ -81,8 +79,7 @@ pub(crate) struct Pages {
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
     driver: Arc<Mutex<Driver>>,
-    kernel: Arc<Lock<Option<Counters>>>,
-    before: Arc<Mutex<Option<Before>>>,
+    reader: Reader,
     process: Process,
     pages: Pages,
 }
@@ -113,7 +110,7 @@ impl Desk {
             network_namespace: namespace.to_string_lossy().into_owned(),
         };
         let driver = Arc::new(Mutex::new(Driver { inputs, patience, outstanding: None }));
-        Self { driver, kernel: Arc::default(), before: Arc::default(), process, pages }
+        Self { driver, reader: Reader::of_kernel(), process, pages }
     }
 
     async fn answer(&self, asked: Asked) -> Option<Answer> {
@@ -152,33 +149,23 @@ impl Desk {
             return Err((StatusCode::NOT_FOUND, words));
         }
         let wanted = match &scope {
-            Scope::Everything | Scope::Inputs => Wanted::Busy,
+            Scope::Everything | Scope::Inputs => Wanted::BusyAnd(BTreeSet::new()),
             Scope::Service(_) => {
                 Wanted::Only(known.servers.iter().map(|served| served.server.key).collect())
             }
         };
-        let mut before = self.before.lock().await;
-        let mut counts = self.count(wanted.clone()).await;
-        if let Ok(first) = &counts
-            && !before.as_ref().is_some_and(|before| before.is_recent(first.read))
-        {
-            *before = Some(first.before());
-            sleep(INTERVAL).await;
-            counts = self.count(wanted).await;
+        if self.reader.ready().await == Wait::Some {
             known = self.ask(scope.clone()).await?;
         }
-        let (last, process) = (before.take(), self.process.clone());
+        let (numbers, process) = (self.reader.read(wanted).await, self.process.clone());
         // Of a large node it is much.
         let composed = spawn_blocking(move || {
-            let counted =
-                Counted { counts: counts.as_ref().map_err(String::as_str), before: last.as_ref() };
-            let status = compose::status(&known, &counted, &scope, &process, Now::read());
-            (status, counts.map_or(last, |counts| Some(counts.before())))
+            let counts = numbers.as_ref().map(|numbers| &*numbers.counts);
+            let before = numbers.as_ref().ok().and_then(|numbers| numbers.before.as_deref());
+            let counted = Counted { counts: counts.map_err(String::as_str), before };
+            compose::status(&known, &counted, &scope, &process, Now::read())
         });
-        let (status, now) = composed.await.map_err(broken)?;
-        *before = now;
-        self.forget_later();
-        Ok(status)
+        composed.await.map_err(broken)
     }
 
     /// What is asked of the kernel, as `proxyd resolve` shows it.
@@ -202,32 +189,6 @@ impl Desk {
             document(Ok(Objects::new(&known, inputs, configuration, Now::read())))
         });
         written.await.unwrap_or_else(|error| document(Err::<Objects, _>(broken(error))))
-    }
-
-    /// Reads what the kernel counts.
-    async fn count(&self, wanted: Wanted) -> Result<Counts, String> {
-        let kernel = Arc::clone(&self.kernel);
-        let read = spawn_blocking(move || -> anyhow::Result<Counts> {
-            let mut place = kernel.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut kernel = place.take().map_or_else(Counters::open, Ok)?;
-            let counts = Counts::read(&mut kernel, &wanted)?;
-            *place = Some(kernel);
-            Ok(counts)
-        });
-        match read.await {
-            Ok(counts) => counts.map_err(|error| format!("{error:#}")),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// Numbers of many frontends are not held on to when nobody looks.
-    fn forget_later(&self) {
-        let before = Arc::clone(&self.before);
-        tokio::spawn(async move {
-            sleep(FORGET).await;
-            let mut before = before.lock().await;
-            before.take_if(|before| !before.is_recent(Instant::now()));
-        });
     }
 
     /// What the driver knows, as soon as it says so.
