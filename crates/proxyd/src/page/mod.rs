@@ -3,7 +3,8 @@
 //! runs no script. Off unless the configuration says for whom it is.
 //!
 //! ```text
-//! server    who may look, what was known a moment ago
+//! server    who may look
+//! looks     what was known a moment ago, found once for all who look
 //! query     what is asked, and the addresses of other views       pure
 //! frame     what every view has around it                         pure
 //! list      every frontend, a few hundred at a time               pure
@@ -19,6 +20,7 @@ mod frame;
 mod history;
 mod html;
 mod list;
+mod looks;
 mod plot;
 mod query;
 mod server;

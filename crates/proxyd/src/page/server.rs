@@ -2,27 +2,19 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
 use proxy_core::ServiceKey;
-use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
 use super::detail::detail;
 use super::frame::{apology, framed};
-use super::history::History;
 use super::list::list;
+use super::looks::Looks;
 use super::query::{PATH, Query};
 use crate::config::PageFor;
 use crate::serve::{Answer, Asked};
-use crate::status::{Desk, Failed, Scope, Status};
-
-/// What was known so recently is shown again, to however many.
-const FRESH: Duration = Duration::from_secs(2);
-/// What nobody looked at for so long is forgotten.
-const FORGET: Duration = Duration::from_secs(60);
+use crate::status::{Desk, Failed, Scope};
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -47,21 +39,14 @@ const HEADERS: &[(&str, &str)] = &[
 pub(crate) struct Page {
     desk: Desk,
     audience: PageFor,
-    /// Who asks the desk has the lock; the others wait, and get the same.
-    looks: Arc<Mutex<Looks>>,
-}
-
-#[derive(Debug, Default)]
-struct Looks {
-    last: Option<(Instant, Arc<Status>)>,
-    history: History,
+    looks: Looks,
 }
 
 impl Page {
     /// A page for an audience; `None` if that is nobody.
     pub(crate) fn new(desk: Desk, audience: PageFor) -> Option<Self> {
         let is_wanted = audience != PageFor::Nobody;
-        is_wanted.then(|| Self { desk, audience, looks: Arc::default() })
+        is_wanted.then(|| Self { desk, audience, looks: Looks::default() })
     }
 
     /// What there is at a path; `None` if it is not the page's, or whoever asks may not look.
@@ -100,10 +85,10 @@ impl Page {
     async fn view(&self, query: Query) -> Result<String, Failed> {
         let service = query.service.clone();
         let (status, history) = match &service {
-            None => self.everything().await?,
+            None => self.looks.everything(&self.desk).await?,
             Some(service) => {
                 let status = self.desk.status(Scope::Service(key(service)?)).await?;
-                (Arc::new(status), self.looks.lock().await.history.clone())
+                (Arc::new(status), self.looks.history())
             }
         };
         // Rows of a large node take a while to sort.
@@ -115,32 +100,6 @@ impl Page {
             framed(&status, &query, &content)
         });
         written.await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
-    }
-
-    async fn everything(&self) -> Result<(Arc<Status>, History), Failed> {
-        let mut looks = self.looks.lock().await;
-        if let Some((read, status)) = &looks.last
-            && read.elapsed() < FRESH
-        {
-            return Ok((Arc::clone(status), looks.history.clone()));
-        }
-        let status = Arc::new(self.desk.status(Scope::Everything).await?);
-        looks.history.note(&status);
-        looks.last = Some((Instant::now(), Arc::clone(&status)));
-        self.forget_later();
-        Ok((status, looks.history.clone()))
-    }
-
-    /// What is known of many frontends is not held on to when nobody looks.
-    fn forget_later(&self) {
-        let looks = Arc::clone(&self.looks);
-        tokio::spawn(async move {
-            sleep(FORGET).await;
-            let mut looks = looks.lock().await;
-            if looks.last.as_ref().is_some_and(|(read, _)| read.elapsed() >= FORGET) {
-                *looks = Looks::default();
-            }
-        });
     }
 }
 

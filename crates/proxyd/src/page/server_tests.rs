@@ -1,8 +1,13 @@
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures::future::join_all;
 use hyper::Method;
 use tokio::runtime::Builder;
+use tokio::time::Instant;
 
 use super::*;
-use crate::status::testing::Scene;
+use crate::status::testing::{Scene, pages};
 
 fn asked(path: &str) -> Asked {
     let (path, query) = path.split_once('?').map_or((path, None), |(it, query)| (it, Some(query)));
@@ -82,16 +87,21 @@ fn it_is_shown_to_its_audience_only_and_changed_by_nobody() {
 }
 
 #[test]
-fn what_was_known_a_moment_ago_is_not_asked_again() {
-    let scene = Scene::new();
-    scene.serve_web();
-    scene.in_step();
-    let page = page(&scene, PageFor::Loopback);
-    let looks = Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-        let first = page.everything().await.unwrap();
-        let second = page.everything().await.unwrap();
-        assert!(Arc::ptr_eq(&first.0, &second.0));
-        page.looks.lock().await.history.total().len()
+fn a_driver_that_does_not_answer_is_said_to_all_who_look_at_once() {
+    let (inputs, receiver) = mpsc::channel();
+    let page = Page::new(Desk::new(inputs, pages()), PageFor::Loopback).unwrap();
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let paths = ["/page", "/page?service=default/web"].map(asked);
+    let (answers, waited) = runtime.block_on(async {
+        let begin = Instant::now();
+        let answers = join_all(paths.iter().cycle().take(24).map(|asked| page.answer(asked))).await;
+        (answers, begin.elapsed())
     });
-    assert_eq!(looks, 1);
+    for answer in answers.into_iter().map(Option::unwrap) {
+        let unavailable = (StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8");
+        assert_eq!((answer.status, answer.content_type), unavailable, "{}", answer.words());
+        assert!(answer.words().contains("the daemon has been busy"), "{}", answer.words());
+    }
+    assert!(waited < Duration::from_secs(6), "one waited after the other: {waited:?}");
+    drop(receiver);
 }

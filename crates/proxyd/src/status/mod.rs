@@ -3,7 +3,8 @@
 //! ```text
 //! driver     chronicle   what it remembers for those who ask
 //!            inquiry     a question and a copy of what is known, one at a time
-//! server     reader      reads the kernel beside the driver, for all who look at once
+//! server     questions   one at a time, to the driver
+//!            reader      reads the kernel beside the driver, for all who look at once
 //!            counts      what it counts
 //!            earlier     readings before that, for rates                            pure
 //!            compose     both into a document                                     pure
@@ -27,6 +28,7 @@ mod document;
 mod earlier;
 mod inquiry;
 mod objects;
+mod questions;
 mod reader;
 mod server;
 mod table;

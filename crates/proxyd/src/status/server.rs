@@ -7,26 +7,23 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use proxy_core::ServiceKey;
 use serde::Serialize;
 use tokio::runtime;
-use tokio::sync::oneshot::{Receiver, channel};
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::timeout;
 
 use super::compose::{self, Counted, Process};
 use super::counts::Wanted;
 use super::difference;
-use super::document::{Refused, Repaired, Status};
-use super::inquiry::{Inquiry, Known, Scope};
+use super::document::{Refused, Status};
+use super::inquiry::{Known, Scope};
 use super::objects::Objects;
+use super::questions::Questions;
 use super::reader::{Reader, Wait};
 use crate::config::BindFailure;
 use crate::driver::Input;
@@ -39,10 +36,6 @@ use crate::serve::{Answer, Asked, Connections, LocalPlace, serve};
 
 /// From the beginning of a connection to its end. To compare a large node takes a while.
 const TIME_TO_LIVE: Duration = Duration::from_secs(120);
-/// The driver's.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// To mend everything may take it so long.
-const REPAIR: Duration = Duration::from_secs(100);
 
 /// Starts the thread that answers at `path`, until the process ends.
 ///
@@ -78,20 +71,10 @@ pub(crate) struct Pages {
 /// Where questions come in. Clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
-    driver: Arc<Mutex<Driver>>,
+    questions: Questions,
     reader: Reader,
     process: Process,
     pages: Pages,
-}
-
-/// The way to the driver.
-#[derive(Debug)]
-struct Driver {
-    inputs: Sender<Input>,
-    /// It has this long to answer: a step of it may be long.
-    patience: Duration,
-    /// An answer that did not come in time, and since when it is waited for.
-    outstanding: Option<(Receiver<Known>, Instant)>,
 }
 
 /// Why there is no answer: a status, and words.
@@ -100,17 +83,12 @@ pub(crate) type Failed = (StatusCode, String);
 impl Desk {
     /// Questions go to the driver as `inputs`.
     pub(crate) fn new(inputs: Sender<Input>, pages: Pages) -> Self {
-        Self::with_patience(inputs, PATIENCE, pages)
-    }
-
-    fn with_patience(inputs: Sender<Input>, patience: Duration, pages: Pages) -> Self {
         let namespace = fs::read_link("/proc/self/ns/net").unwrap_or_default();
         let process = Process {
             pid: std::process::id(),
             network_namespace: namespace.to_string_lossy().into_owned(),
         };
-        let driver = Arc::new(Mutex::new(Driver { inputs, patience, outstanding: None }));
-        Self { driver, reader: Reader::of_kernel(), process, pages }
+        Self { questions: Questions::new(inputs), reader: Reader::of_kernel(), process, pages }
     }
 
     async fn answer(&self, asked: Asked) -> Option<Answer> {
@@ -130,7 +108,9 @@ impl Desk {
             }
             (["log"], true) => Answer::text(self.pages.lines.text()),
             (["metrics"], true) => Answer::text(self.pages.metrics.text().await?),
-            (["repair"], false) if asked.method == Method::POST => document(self.repair().await),
+            (["repair"], false) if asked.method == Method::POST => {
+                document(self.questions.repair().await)
+            }
             _ => return None,
         })
     }
@@ -193,47 +173,7 @@ impl Desk {
 
     /// What the driver knows, as soon as it says so.
     pub(super) async fn ask(&self, scope: Scope) -> Result<Known, Failed> {
-        let mut driver = self.driver.lock().await;
-        driver.late().await?;
-        let (sender, mut answer) = channel();
-        driver.tell(Inquiry::Know(scope, sender))?;
-        let patience = driver.patience;
-        match timeout(patience, &mut answer).await {
-            Ok(known) => known.map_err(|_| stopping()),
-            Err(_) => {
-                let since = Instant::now() - patience;
-                driver.outstanding = Some((answer, since));
-                Err(busy(since))
-            }
-        }
-    }
-
-    async fn repair(&self) -> Result<Repaired, Failed> {
-        let (sender, answer) = channel();
-        {
-            let mut driver: MutexGuard<'_, Driver> = self.driver.lock().await;
-            driver.late().await?;
-            driver.tell(Inquiry::Repair(sender))?;
-        }
-        match timeout(REPAIR, answer).await {
-            Ok(repaired) => repaired.map_err(|_| stopping()),
-            Err(_) => Err(busy(Instant::now() - REPAIR)),
-        }
-    }
-}
-
-impl Driver {
-    /// Waits a moment for an answer that is outstanding: nothing more is asked before it comes.
-    async fn late(&mut self) -> Result<(), Failed> {
-        let Some((answer, since)) = &mut self.outstanding else { return Ok(()) };
-        let since = *since;
-        timeout(self.patience, answer).await.map_err(|_| busy(since))?.map_err(|_| stopping())?;
-        self.outstanding = None;
-        Ok(())
-    }
-
-    fn tell(&self, inquiry: Inquiry) -> Result<(), Failed> {
-        self.inputs.send(Input::Asked(inquiry)).map_err(|_| stopping())
+        self.questions.ask(scope).await
     }
 }
 
@@ -245,19 +185,6 @@ pub(super) fn incomplete() -> Failed {
 /// A mistake of ours.
 fn broken(error: JoinError) -> Failed {
     (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-}
-
-fn stopping() -> Failed {
-    (StatusCode::SERVICE_UNAVAILABLE, "the daemon is about to stop".to_owned())
-}
-
-fn busy(since: Instant) -> Failed {
-    let seconds = since.elapsed().as_secs();
-    let words = format!(
-        "the daemon has been busy with the kernel for {seconds} s and does not answer; `proxyd \
-         diff` with --manifests or --config and `proxyd bundle` work without it"
-    );
-    (StatusCode::SERVICE_UNAVAILABLE, words)
 }
 
 fn document(answer: Result<impl Serialize, Failed>) -> Answer {

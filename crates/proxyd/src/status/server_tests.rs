@@ -1,14 +1,12 @@
 //! A real driver with a backend in memory, asked over a real socket.
 
-use std::sync::mpsc;
-
 use super::*;
 use crate::config::ExternalIps;
 use crate::manifest::Reader;
 use crate::manifest::testing::Scratch;
 use crate::source::{Parser, Problem, Severity};
-use crate::status::document::{State, TroubleKind};
-use crate::status::testing::{CONFIGURATION, Scene, pages};
+use crate::status::document::{Repaired, State, TroubleKind};
+use crate::status::testing::{CONFIGURATION, Scene};
 
 #[test]
 fn a_daemon_says_what_it_serves_and_how_far_it_is() {
@@ -108,19 +106,4 @@ fn what_is_not_there_is_said() {
         let error = scene.client.text(method, path).unwrap_err().to_string();
         assert!(error.contains("it is of another version"), "{method} {path}: {error}");
     }
-}
-
-#[test]
-fn a_driver_that_does_not_answer_is_asked_one_thing_only() {
-    let (inputs, receiver) = mpsc::channel();
-    let desk = Desk::with_patience(inputs, Duration::from_millis(50), pages());
-    let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    for _ in 0..3 {
-        let (status, words) = runtime.block_on(desk.ask(Scope::Everything)).unwrap_err();
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(words.contains("the daemon has been busy"), "{words}");
-    }
-    let asked = receiver.try_iter().count();
-    assert_eq!(asked, 1, "what is asked does not pile up");
-    drop(receiver);
 }
