@@ -34,6 +34,9 @@ const HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
 ];
 
+/// What can be done here (RFC 9110, section 15.5.6).
+const ALLOW: &[(&str, &str)] = &[("allow", "GET, HEAD")];
+
 /// The page. Clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
@@ -61,7 +64,8 @@ impl Page {
         }
         if asked.method != Method::GET && asked.method != Method::HEAD {
             let words = "this page can be looked at, and nothing else\n";
-            return Some(Answer { status: StatusCode::METHOD_NOT_ALLOWED, ..Answer::text(words) });
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            return Some(Answer { status, headers: ALLOW, ..Answer::text(words) });
         }
         if is_style {
             return Some(style());

@@ -82,6 +82,8 @@ fn it_is_shown_to_its_audience_only_and_changed_by_nobody() {
     assert_eq!(statuses(&local, &hosts), [421; 5]);
     assert_eq!(statuses(&local, &[Asked { host: None, ..asked("/page.css") }]), [421]);
     assert_eq!(statuses(&local, &[by(Method::HEAD), by(Method::POST)]), [200, 405]);
+    let [Some(refused)] = &*answers(&local, &[by(Method::DELETE)]) else { panic!() };
+    assert_eq!(refused.headers, [("allow", "GET, HEAD")]);
     let others = ["/", "/pages", "/page/", "/page.css/", "/page.js"].map(asked);
     assert_eq!(statuses(&local, &others), [404; 5]);
 }
