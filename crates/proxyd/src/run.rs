@@ -145,7 +145,7 @@ fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()
         status::Pages { configuration: configuration.clone(), metrics: metrics.clone(), lines };
     let desk = status::Desk::new(inputs.clone(), pages);
     if let Some(address) = settings.metrics {
-        let page = Page::new(desk.clone(), settings.page);
+        let page = Page::new(desk.clone(), settings.page, address.ip());
         let pages = Pages { configuration, published, page };
         metrics
             .serve(address, failure, pages)

@@ -42,14 +42,30 @@ const ALLOW: &[(&str, &str)] = &[("allow", "GET, HEAD")];
 pub(crate) struct Page {
     desk: Desk,
     audience: PageFor,
+    names: Names,
     looks: Looks,
 }
 
+/// Under which names the page is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// Under this machine's own: a web site could have its own name lead here, and its readers' browsers
+    /// read along for it.
+    Local,
+    Any,
+}
+
 impl Page {
-    /// A page for an audience; `None` if that is nobody.
-    pub(crate) fn new(desk: Desk, audience: PageFor) -> Option<Self> {
-        let is_wanted = audience != PageFor::Nobody;
-        is_wanted.then(|| Self { desk, audience, looks: Looks::default() })
+    /// A page for an audience, at a server that listens at `address`; `None` if that is nobody.
+    pub(crate) fn new(desk: Desk, audience: PageFor, address: IpAddr) -> Option<Self> {
+        let names = match audience {
+            PageFor::Nobody => return None,
+            PageFor::Loopback => Names::Local,
+            // Who may look is on this machine, or came through something on it.
+            PageFor::Everybody if address.to_canonical().is_loopback() => Names::Local,
+            PageFor::Everybody => Names::Any,
+        };
+        Some(Self { desk, audience, names, looks: Looks::default() })
     }
 
     /// What there is at a path; `None` if it is not the page's, or whoever asks may not look.
@@ -58,7 +74,7 @@ impl Page {
         if !is_style && asked.path != PATH || !self.may_look(asked.peer) {
             return None;
         }
-        if self.audience == PageFor::Loopback && !is_local(asked.host.as_deref()) {
+        if self.names == Names::Local && !is_local(asked.host.as_deref()) {
             let words = "this is a page for localhost only\n";
             return Some(Answer { status: StatusCode::MISDIRECTED_REQUEST, ..Answer::text(words) });
         }

@@ -1,3 +1,4 @@
+use std::net::Ipv4Addr;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::status::testing::{Scene, pages};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn asked(path: &str) -> Asked {
     let (path, query) = path.split_once('?').map_or((path, None), |(it, query)| (it, Some(query)));
@@ -39,13 +42,18 @@ fn statuses(page: &Page, asked: &[Asked]) -> Vec<u16> {
 }
 
 fn page(scene: &Scene, audience: PageFor) -> Page {
-    Page::new(scene.desk.clone(), audience).expect("it is for somebody")
+    page_at(scene, audience, "0.0.0.0")
+}
+
+fn page_at(scene: &Scene, audience: PageFor, address: &str) -> Page {
+    let address = address.parse().unwrap();
+    Page::new(scene.desk.clone(), audience, address).expect("it is for somebody")
 }
 
 #[test]
 fn a_running_daemon_is_shown() {
     let scene = Scene::new();
-    assert!(Page::new(scene.desk.clone(), PageFor::Nobody).is_none());
+    assert!(Page::new(scene.desk.clone(), PageFor::Nobody, LOOPBACK).is_none());
     scene.serve_web();
     scene.in_step();
     let page = page(&scene, PageFor::Loopback);
@@ -80,6 +88,15 @@ fn it_is_shown_to_its_audience_only_and_changed_by_nobody() {
     assert_eq!(statuses(&local, &hosts), [200; 6]);
     let hosts = ["evil.example", "evil.example:80", "192.0.2.1:80", "", "localhost.evil"].map(to);
     assert_eq!(statuses(&local, &hosts), [421; 5]);
+    // For everybody, too, if only this machine can ask.
+    for address in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+        let all = page_at(&scene, PageFor::Everybody, address);
+        assert_eq!(statuses(&all, &["evil.example", "localhost"].map(to)), [421, 200], "{address}");
+    }
+    for address in ["0.0.0.0", "::", "192.0.2.1"] {
+        let all = page_at(&scene, PageFor::Everybody, address);
+        assert_eq!(statuses(&all, &["node-1.example", "localhost"].map(to)), [200; 2], "{address}");
+    }
     assert_eq!(statuses(&local, &[Asked { host: None, ..asked("/page.css") }]), [421]);
     assert_eq!(statuses(&local, &[by(Method::HEAD), by(Method::POST)]), [200, 405]);
     let [Some(refused)] = &*answers(&local, &[by(Method::DELETE)]) else { panic!() };
@@ -91,7 +108,7 @@ fn it_is_shown_to_its_audience_only_and_changed_by_nobody() {
 #[test]
 fn a_driver_that_does_not_answer_is_said_to_all_who_look_at_once() {
     let (inputs, receiver) = mpsc::channel();
-    let page = Page::new(Desk::new(inputs, pages()), PageFor::Loopback).unwrap();
+    let page = Page::new(Desk::new(inputs, pages()), PageFor::Loopback, LOOPBACK).unwrap();
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let paths = ["/page", "/page?service=default/web"].map(asked);
     let (answers, waited) = runtime.block_on(async {
