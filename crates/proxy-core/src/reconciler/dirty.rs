@@ -51,6 +51,15 @@ impl Dirty {
         self.take(self.urgent.len())
     }
 
+    /// Takes out one that is not urgent. Whether it was there.
+    pub(super) fn remove(&mut self, key: &ServiceKey) -> bool {
+        let was_there = self.normal.remove(key);
+        if self.is_empty() {
+            self.window = None;
+        }
+        was_there
+    }
+
     /// When they should be carried out: urgent ones as soon as they changed, others when changes
     /// have settled, but no later than the longest delay after the first.
     pub(super) fn due(&self, schedule: &Schedule) -> Option<Instant> {

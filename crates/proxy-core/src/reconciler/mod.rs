@@ -5,6 +5,7 @@
 //! no clock: every method that depends on time is told it, and answers when to be called next.
 
 mod dirty;
+mod foresight;
 mod parking;
 mod retry;
 mod schedule;
@@ -18,6 +19,7 @@ use crate::{
 };
 
 use dirty::Dirty;
+use foresight::Foresight;
 use parking::Parking;
 use retry::Retries;
 
@@ -32,6 +34,8 @@ pub struct Reconciler<B> {
     desired: DesiredState,
     schedule: Schedule,
     dirty: Dirty,
+    /// Until the start.
+    foresight: Option<Foresight>,
     retries: Retries,
     parking: Parking,
     resync: Resync,
@@ -126,6 +130,7 @@ impl<B: Backend> Reconciler<B> {
             retries: Retries::new(schedule.backoff),
             schedule,
             dirty: Dirty::default(),
+            foresight: Some(Foresight::default()),
             parking: Parking::default(),
             resync: Resync::AwaitingStart,
             preparation: Preparation::LeftOut,
@@ -139,6 +144,9 @@ impl<B: Backend> Reconciler<B> {
     /// Takes in one event. Nothing is carried out before the next [`Self::step`].
     pub fn handle(&mut self, event: Event, now: Instant) {
         for key in self.model.apply(event) {
+            if let Some(foresight) = &mut self.foresight {
+                foresight.note(&key, &self.model);
+            }
             self.dirty.insert(key, now);
         }
     }
@@ -187,7 +195,9 @@ impl<B: Backend> Reconciler<B> {
         self.maintenance_due = Some(now);
     }
 
-    /// Does one bounded piece of what is due at `now`, the most urgent first:
+    /// Does one bounded piece of what is due at `now`. Before [`Self::start`] that is to decide about
+    /// Services of which everything seems to be known; nothing follows from it yet. Then, the most
+    /// urgent first:
     /// 1. a resync, if certainty was lost;
     /// 2. changed Services (a batch of them) and failed virtual servers whose time has come;
     /// 3. an audit that was asked for;
@@ -197,6 +207,7 @@ impl<B: Backend> Reconciler<B> {
         let mut parked = Vec::new();
         let outcome = match self.due(now) {
             Due::Nothing => Outcome::Idle,
+            Due::Foresight => self.run_foresight(),
             Due::Resync => self.run_resync(now, &mut parked),
             Due::Changes => self.run_changes(now, &mut parked),
             Due::Maintenance => self.run_maintenance(now),
@@ -209,7 +220,7 @@ impl<B: Backend> Reconciler<B> {
     #[must_use]
     pub fn next(&self, now: Instant) -> Option<Instant> {
         let resync = match self.resync {
-            Resync::AwaitingStart => return None,
+            Resync::AwaitingStart => return self.can_foresee().then_some(now),
             Resync::Now => return Some(now),
             Resync::Due { at, cause: Cause::Uncertain, .. } => return Some(at),
             Resync::Due { at, cause: Cause::Leftover, .. } => Some(at),
@@ -241,7 +252,8 @@ impl<B: Backend> Reconciler<B> {
         &self.model
     }
 
-    /// The state that was last decided. Changes still to be carried out are not in it.
+    /// The state that was last decided; nothing before the first resync. Changes still to be carried
+    /// out are not in it.
     #[must_use]
     pub const fn desired(&self) -> &DesiredState {
         &self.desired
@@ -266,6 +278,7 @@ impl<B: Backend> Reconciler<B> {
     fn due(&self, now: Instant) -> Due {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         match self.resync {
+            Resync::AwaitingStart if self.can_foresee() => return Due::Foresight,
             Resync::AwaitingStart => return Due::Nothing,
             Resync::Now => return Due::Resync,
             Resync::Due { at, .. } if at <= now => return Due::Resync,
@@ -285,6 +298,10 @@ impl<B: Backend> Reconciler<B> {
         }
     }
 
+    fn can_foresee(&self) -> bool {
+        self.foresight.as_ref().is_some_and(Foresight::is_due)
+    }
+
     fn changes_due(&self) -> Option<Instant> {
         let dirty = self.dirty.due(&self.schedule);
         let earliest = [dirty, self.retries.due()].into_iter().flatten().min()?;
@@ -292,6 +309,10 @@ impl<B: Backend> Reconciler<B> {
     }
 
     fn run_resync(&mut self, now: Instant, parked: &mut Vec<Parked>) -> Outcome {
+        if let Some(Foresight { desired, .. }) = self.foresight.take() {
+            self.desired = desired;
+            parked.extend(self.parking.iter());
+        }
         let changes = self.run_ahead(parked);
         let everything = self.dirty.take(usize::MAX);
         self.model.repack();
@@ -309,6 +330,16 @@ impl<B: Backend> Reconciler<B> {
             self.audit_asked = false;
         }
         self.settle(result, attempts, now).map_or_else(Outcome::Failed, Outcome::Resynced)
+    }
+
+    fn run_foresight(&mut self) -> Outcome {
+        let Some(mut foresight) = self.foresight.take() else { return Outcome::Idle };
+        let services = foresight.take(self.schedule.batch, &mut self.dirty);
+        std::mem::swap(&mut self.desired, &mut foresight.desired);
+        let _ = self.decide(services, &mut Vec::new());
+        std::mem::swap(&mut self.desired, &mut foresight.desired);
+        self.foresight = Some(foresight);
+        Outcome::Idle
     }
 
     /// Carries out what is urgent ahead of the first resync, if the backend is prepared. Returns how
@@ -448,6 +479,7 @@ impl Resync {
 /// The most urgent thing that is due.
 enum Due {
     Nothing,
+    Foresight,
     Resync,
     Changes,
     Maintenance,

@@ -80,6 +80,10 @@ impl Simulation {
         assert_eq!(self.served(), show(self.reconciler.desired()));
     }
 
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
     fn elapsed(&self) -> u128 {
         (self.now - self.began).as_millis()
     }

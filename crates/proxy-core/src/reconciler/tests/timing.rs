@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::reconciler::Schedule;
-use crate::test_support::{Simulation, at, key, numbered, removed, service_event};
+use crate::test_support::{Simulation, at, key, numbered, removed, service_event, slice_event};
 use crate::{Event, FrontendKind};
 
 fn milliseconds(number: u64) -> Duration {
@@ -53,6 +53,28 @@ fn what_is_urgent_goes_ahead_of_the_first_resync_if_the_backend_is_prepared() {
         assert_eq!(simulation.reconciler.backend().memory.calls().apply, calls.apply);
         simulation.assert_settled();
     }
+}
+
+#[test]
+fn what_is_decided_while_inputs_come_in_is_told_to_nobody_and_holds_if_nothing_changes() {
+    let schedule = Schedule { batch: 2, ..Schedule::default() };
+    let mut simulation = Simulation::new(schedule);
+    let slice = |number| slice_event(&format!("s{number}-1 of=s{number}"), "A R, B R");
+    simulation.handle((1..=5).map(slice));
+    assert_eq!(simulation.reconciler.next(simulation.now()), None, "no Service is known");
+    simulation.handle((1..=6).map(numbered));
+    assert!(simulation.reconciler.next(simulation.now()).is_some());
+    assert_eq!(simulation.run(0), [""; 0]);
+    assert_eq!(simulation.reconciler.pending().services, 1, "s6 has no endpoints yet");
+    assert_eq!(simulation.reconciler.desired().iter().count(), 0);
+    // Two of them change after all, and one goes.
+    simulation.handle([slice_event("s1-2 of=s1", "C R"), slice(2), removed(3)]);
+    assert_eq!(simulation.run(0), [""; 0]);
+    let visits = simulation.reconciler.model().visits();
+    simulation.reconciler.start();
+    assert_eq!(simulation.run(0), ["0 resynced, 5 changes"]);
+    assert_eq!(simulation.reconciler.model().visits() - visits, 2, "s3 and s6");
+    simulation.assert_settled();
 }
 
 #[test]
