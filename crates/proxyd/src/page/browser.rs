@@ -65,14 +65,34 @@ fn answer(asked: &Asked) -> Option<Answer> {
             let status = web();
             Some(shown(framed(&status, &query, &detail(&status, service, &history))))
         }
+        ("/script", _) => Some(Answer { content_type: "text/html", ..Answer::text(SCRIPT) }),
         _ => None,
     }
 }
 
+/// A page that is not ours, and shows whether scripts run.
+const SCRIPT: &str =
+    "<!doctype html><link rel=icon href=data:,><script>document.title = 1 + 1</script>";
+
+/// Settings of a browser that runs no scripts.
+const BLOCKED: &str = r#"{"profile": {"default_content_setting_values": {"javascript": 2}}}"#;
+
+/// What Chromium makes of a page.
+fn dom(url: &str) -> String {
+    chromium(&Scratch::new(), &["--dump-dom"], url)
+}
+
+/// The same if it runs no scripts.
+fn dom_without_scripts(url: &str) -> String {
+    let profile = Scratch::new();
+    std::fs::create_dir(profile.path().join("Default")).unwrap();
+    profile.write("Default/Preferences", BLOCKED);
+    chromium(&profile, &["--dump-dom"], url)
+}
+
 /// Starts Chromium, which resolves no names. Returns what it printed; what a page does wrong, it says on
 /// its console.
-fn chromium(arguments: &[&str], url: &str) -> String {
-    let profile = Scratch::new();
+fn chromium(profile: &Scratch, arguments: &[&str], url: &str) -> String {
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"])
         .args(["--disable-background-networking", "--disable-component-update"])
@@ -100,7 +120,7 @@ fn picture(name: &str, size: (u32, u32), arguments: &[&str], url: &str) {
     let screenshot = format!("--screenshot={}", file.display());
     let (width, height) = size;
     let window = format!("--window-size={width},{height}");
-    chromium(&[&[screenshot.as_str(), &window], arguments].concat(), url);
+    chromium(&Scratch::new(), &[&[screenshot.as_str(), &window], arguments].concat(), url);
     assert_eq!(dimensions(&file), size);
 }
 
@@ -116,17 +136,21 @@ fn dimensions(file: &Path) -> (u32, u32) {
 fn a_browser_shows_the_page_and_loads_nothing_else() {
     let site = Site::new();
     let page = format!("{}/page", site.address);
-    let dom = chromium(&["--dump-dom"], &page);
-    let rows = dom.matches("<tr><th scope=\"row\">").count();
-    assert_eq!(rows, 4, "{dom}");
-    assert!(dom.contains("x/&lt;script&gt;alert(1)&lt;/script&gt;:http"), "{dom}");
-    assert!(dom.contains("<polyline points="), "{dom}");
+    let whole = dom(&page);
+    let rows = whole.matches("<tr><th scope=\"row\">").count();
+    assert_eq!(rows, 4, "{whole}");
+    assert!(whole.contains("x/&lt;script&gt;alert(1)&lt;/script&gt;:http"), "{whole}");
+    assert!(whole.contains("<polyline points="), "{whole}");
     let asked = std::mem::take(&mut *site.asked.lock().unwrap());
     assert_eq!(asked, ["/page", "/page.css"]);
 
     let service = format!("{page}?service=default/web");
-    let dom = chromium(&["--dump-dom"], &service);
-    assert!(dom.contains("<td>0 (draining)</td>"), "{dom}");
+    let detail = dom(&service);
+    assert!(detail.contains("<td>0 (draining)</td>"), "{detail}");
+    assert_eq!((dom_without_scripts(&page), dom_without_scripts(&service)), (whole, detail));
+    let script = format!("{}/script", site.address);
+    let ran = [dom(&script), dom_without_scripts(&script)].map(|it| it.contains(">2</title>"));
+    assert_eq!(ran, [true, false], "scripts run unless they are blocked");
     picture("page.png", (1280, 800), &[], &page);
     picture("page-dark.png", (1280, 800), &["--force-dark-mode"], &page);
     picture("page-narrow.png", (500, 900), &[], &page);
