@@ -17,6 +17,7 @@ use super::testing::{node, web};
 use crate::manifest::testing::Scratch;
 use crate::page::detail::detail;
 use crate::serve::{Answer, Asked, Connections, serve};
+use crate::status::Status;
 
 /// A server of the views of a node that stands still, and what was asked of it.
 struct Site {
@@ -61,6 +62,12 @@ fn answer(asked: &Asked) -> Option<Answer> {
             let status = node();
             Some(shown(framed(&status, &query, &list(&status, &history, &query))))
         }
+        ("/measured", None) => {
+            let status = wide();
+            let page = framed(&status, &query, &list(&status, &history, &query)) + MEASURE;
+            // Without the policy, which allows no script.
+            Some(Answer { headers: &[], ..shown(page) })
+        }
         ("/page", Some(service)) => {
             let status = web();
             Some(shown(framed(&status, &query, &detail(&status, service, &history))))
@@ -69,6 +76,24 @@ fn answer(asked: &Asked) -> Option<Answer> {
         _ => None,
     }
 }
+
+/// A node of which texts are as long as they often get.
+fn wide() -> Status {
+    let mut status = node();
+    for frontend in &mut status.frontends {
+        "team-production/checkout-gateway-internal".clone_into(&mut frontend.service);
+        "[2001:db8:1234:5678:9abc:def0:1234:5678]:30080".clone_into(&mut frontend.address);
+        "LoadBalancer".clone_into(&mut frontend.kind);
+    }
+    status.problems[0].object = "Service team-production/checkout-gateway-internal".to_owned();
+    status
+}
+
+/// Says by how much tables are wider than their places, and the page than its window.
+const MEASURE: &str = "<script>addEventListener('load', () => {
+    const places = [document.documentElement, ...document.querySelectorAll('.wide')];
+    document.title = 'wider by ' + places.map(it => it.scrollWidth - it.clientWidth);
+});</script>";
 
 /// A page that is not ours, and shows whether scripts run.
 const SCRIPT: &str =
@@ -137,7 +162,7 @@ fn a_browser_shows_the_page_and_loads_nothing_else() {
     let site = Site::new();
     let page = format!("{}/page", site.address);
     let whole = dom(&page);
-    let rows = whole.matches("<tr><th scope=\"row\">").count();
+    let rows = whole.matches("<tr><th scope=\"row\" ").count();
     assert_eq!(rows, 4, "{whole}");
     assert!(whole.contains("x/&lt;script&gt;alert(1)&lt;/script&gt;:http"), "{whole}");
     assert!(whole.contains("<polyline points="), "{whole}");
@@ -155,4 +180,14 @@ fn a_browser_shows_the_page_and_loads_nothing_else() {
     picture("page-dark.png", (1280, 800), &["--force-dark-mode"], &page);
     picture("page-narrow.png", (500, 900), &[], &page);
     picture("service.png", (1280, 800), &[], &service);
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn all_columns_fit_a_window_of_1280_points() {
+    let page = format!("{}/measured", Site::new().address);
+    let dom = chromium(&Scratch::new(), &["--dump-dom", "--window-size=1280,800"], &page);
+    assert!(dom.contains("wider by 0,0,0,0"), "{dom}");
+    picture("page-long.png", (1280, 800), &[], &page);
+    picture("page-long-narrow.png", (500, 1100), &[], &page);
 }

@@ -7,12 +7,14 @@ use super::history::History;
 use super::html::Html;
 use super::plot::plot;
 use super::query::{PATH, Query, name};
-use crate::status::{Column, Frontend, Status, age};
+use crate::status::{Column, Frontend, Mood, Status, age};
 
 /// Rows of one page: what a browser shows at once, also of 50,000.
 const ROWS: usize = 200;
 /// Problems and drifted objects that are listed; others are counted.
 const NOTES: usize = 100;
+/// So many are seen without being opened.
+const OPEN: usize = 10;
 
 /// The view.
 pub(super) fn list(status: &Status, history: &History, query: &Query) -> Html {
@@ -69,7 +71,7 @@ fn problems(status: &Status) -> Html {
     };
     let rows: Vec<_> = status.problems.iter().take(NOTES).map(problem).collect();
     let heads = ["KIND", "OBJECT", "REASON"];
-    notes("Problems", status.problems.len(), &table("What is wrong", &heads, &rows))
+    notes("Problems", Mood::Bad, status.problems.len(), &table("What is wrong", &heads, &rows))
 }
 
 fn drift(status: &Status) -> Html {
@@ -80,14 +82,16 @@ fn drift(status: &Status) -> Html {
     let rows: Vec<_> = recent.iter().take(NOTES).map(drifted).collect();
     let heads = ["FOUND", "KIND", "OBJECT"];
     let table = table("What others changed and was mended", &heads, &rows);
-    notes("Drift", usize::try_from(status.drift.total).unwrap_or(usize::MAX), &table)
+    let count = usize::try_from(status.drift.total).unwrap_or(usize::MAX);
+    notes("Drift", Mood::Notable, count, &table)
 }
 
-/// Something to be opened; nothing if there is none of it.
-fn notes(title: &'static str, count: usize, table: &Html) -> Html {
+/// Something to be opened, unless it is brief; nothing if there is none of it.
+fn notes(title: &'static str, mood: Mood, count: usize, table: &Html) -> Html {
     let mut html = Html::default();
     if count > 0 {
-        html.raw("<details><summary>").raw(title).text(format_args!(" ({count})"));
+        html.raw("<details").raw(class(mood)).raw(if count <= OPEN { " open>" } else { ">" });
+        html.raw("<summary>").raw(title).text(format_args!(" ({count})"));
         html.raw("</summary>").piece(table).raw("</details>");
     }
     html
@@ -169,11 +173,18 @@ fn row(frontend: &Frontend, history: &History, query: &Query) -> Html {
         if column == Column::Service {
             let service = Some(frontend.service.clone());
             let address = Query { service, refresh: query.refresh, ..Query::default() }.address();
-            html.raw("<th scope=\"row\"><a href=\"").text(address).raw("\">").text(cell);
+            html.raw("<th scope=\"row\" class=\"text\"><a href=\"")
+                .text(address)
+                .raw("\">")
+                .text(cell);
             html.raw("</a></th>");
             continue;
         }
-        html.raw(if column.is_number() { "<td class=\"number\">" } else { "<td>" });
+        html.raw(match column {
+            Column::Frontend => "<td class=\"text\">",
+            _ if column.is_number() => "<td class=\"number\">",
+            _ => "<td>",
+        });
         html.raw("<span").raw(class(column.mood(frontend))).raw(">").text(cell).raw("</span></td>");
         if column == Column::Rate {
             let values = history.of(&frontend.service);

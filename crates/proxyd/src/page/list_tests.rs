@@ -13,7 +13,7 @@ fn page(status: &Status, query: &str) -> String {
 
 /// The Services of the rows, in their order.
 fn services(page: &str) -> Vec<&str> {
-    let rows = page.split("<tr><th scope=\"row\"><a href=\"/page?service=").skip(1);
+    let rows = page.split("<tr><th scope=\"row\" class=\"text\"><a href=\"/page?service=").skip(1);
     rows.map(|row| row.split_once('>').unwrap().1.split_once('<').unwrap().0).collect()
 }
 
@@ -24,12 +24,12 @@ fn everything_is_shown_and_nothing_of_it_is_markup() {
         "<title>proxyd on node-1</title>",
         "In step: last change 3s ago, all compared 20s ago",
         "12 connections, 15 new a second, 280 in all",
-        "<summary>Problems (1)</summary>",
+        "<details class=\"bad\" open><summary>Problems (1)</summary>",
         "&quot;&lt;img src=x&gt;&quot; is not an IP address",
-        "<summary>Drift (1)</summary>",
+        "<details class=\"notable\" open><summary>Drift (1)</summary>",
         "<td>server TCP 10.96.0.15:443 -&gt; 10.1.0.1:8080</td>",
         "4 frontends.",
-        "<td>TCP 192.0.2.1:30080</td>",
+        "<td class=\"text\">TCP 192.0.2.1:30080</td>",
         "<span class=\"bad\">0</span>",
         "x/&lt;script&gt;alert(1)&lt;/script&gt;:http",
         "href=\"/page?service=x%2F%3Cscript%3Ealert%281%29%3C%2Fscript%3E\"",
@@ -42,6 +42,17 @@ fn everything_is_shown_and_nothing_of_it_is_markup() {
     for markup in ["<script", "<img", "style=", "onload", "javascript:", "http://", "https://"] {
         assert!(!page.contains(markup), "{markup} is in\n{page}");
     }
+}
+
+#[test]
+fn what_is_wrong_is_open_unless_it_is_much() {
+    let mut status = node();
+    let mut is_open = |count| {
+        status.problems = vec![status.problems[0].clone(); count];
+        status.drift.total = count as u64;
+        page(&status, "").matches(" open><summary>").count()
+    };
+    assert_eq!([10, 11].map(&mut is_open), [2, 0]);
 }
 
 #[test]
