@@ -2,6 +2,8 @@
 //! waiting for them. Nothing follows from one before the start, and a Service that changes once
 //! more is decided once more.
 
+use std::collections::BTreeSet;
+
 use crate::{DesiredState, Model, ServiceKey};
 
 use super::dirty::Dirty;
@@ -10,6 +12,8 @@ use super::dirty::Dirty;
 pub(super) struct Foresight {
     /// Services of which everything may be known.
     ready: Vec<ServiceKey>,
+    /// Those about which it was decided, and that did not change since.
+    decided: BTreeSet<ServiceKey>,
     /// What was decided.
     pub(super) desired: DesiredState,
 }
@@ -17,9 +21,15 @@ pub(super) struct Foresight {
 impl Foresight {
     /// A Service changed. Without any endpoints it is too early to decide about it.
     pub(super) fn note(&mut self, key: &ServiceKey, model: &Model) {
+        self.decided.remove(key);
         if model.service(key).is_some() && model.slices(key).next().is_some() {
             self.ready.push(key.clone());
         }
+    }
+
+    /// How many Services are decided about and not carried out.
+    pub(super) fn len(&self) -> usize {
+        self.decided.len()
     }
 
     pub(super) fn is_due(&self) -> bool {
@@ -35,6 +45,7 @@ impl Foresight {
                 taken.push(key);
             }
         }
+        self.decided.extend(taken.iter().cloned());
         taken
     }
 }

@@ -235,7 +235,7 @@ impl<B: Backend> Reconciler<B> {
     #[must_use]
     pub fn pending(&self) -> Pending {
         Pending {
-            services: self.dirty.len(),
+            services: self.dirty.len() + self.foresight.as_ref().map_or(0, Foresight::len),
             retries: self.retries.len(),
             parked: self.parking.len(),
         }

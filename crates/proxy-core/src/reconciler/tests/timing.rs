@@ -65,11 +65,13 @@ fn what_is_decided_while_inputs_come_in_is_told_to_nobody_and_holds_if_nothing_c
     simulation.handle((1..=6).map(numbered));
     assert!(simulation.reconciler.next(simulation.now()).is_some());
     assert_eq!(simulation.run(0), [""; 0]);
-    assert_eq!(simulation.reconciler.pending().services, 1, "s6 has no endpoints yet");
+    assert_eq!(simulation.reconciler.pending().services, 6, "nothing is carried out");
+    assert_eq!(simulation.reconciler.model().visits(), 5, "s6 has no endpoints yet");
     assert_eq!(simulation.reconciler.desired().iter().count(), 0);
     // Two of them change after all, and one goes.
     simulation.handle([slice_event("s1-2 of=s1", "C R"), slice(2), removed(3)]);
     assert_eq!(simulation.run(0), [""; 0]);
+    assert_eq!(simulation.reconciler.pending().services, 6);
     let visits = simulation.reconciler.model().visits();
     simulation.reconciler.start();
     assert_eq!(simulation.run(0), ["0 resynced, 5 changes"]);
