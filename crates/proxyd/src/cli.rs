@@ -35,12 +35,14 @@ enum Command {
 }
 
 /// Parses the arguments of the process and does what they say. Returns the exit status.
+/// `give_back_memory` gives memory that is free back to the system, if anything can: it is called
+/// after much was done.
 ///
 /// # Errors
 /// When it cannot be done, with the remedy.
-pub fn main() -> anyhow::Result<ExitCode> {
+pub fn main(give_back_memory: fn()) -> anyhow::Result<ExitCode> {
     match Cli::parse_from(with_command(std::env::args_os().collect())).command {
-        Command::Run(args) => run::run(&args)?,
+        Command::Run(args) => run::run(&args, give_back_memory)?,
         Command::Resolve(args) => resolve::run(&args)?,
         Command::Cleanup(args) => cleanup::run(&args)?,
         Command::Status(args) => status::run(&args)?,

@@ -16,6 +16,7 @@ use crate::node_facts::NodeFacts;
 use crate::notice::Notices;
 use crate::reload::Live;
 use crate::source::{Changes, Problem};
+use crate::spare::Spare;
 use crate::status::{Chronicle, Inquiry};
 
 /// All that can happen to the driver, besides time passing.
@@ -55,6 +56,7 @@ pub(crate) fn drive<B: Networked>(
     mut publisher: Publisher,
     mut recorder: Recorder,
     notices: Notices,
+    mut spare: Spare,
     inputs: &Receiver<Input>,
 ) {
     let mut journal = Journal::new(notices);
@@ -74,6 +76,7 @@ pub(crate) fn drive<B: Networked>(
         publisher.step(&step.outcome, &reconciler, now);
         recorder.step(&step.outcome, &reconciler, took, now.wall);
         chronicle.step(&step.outcome, now.steady);
+        spare.step(&step.outcome);
         recorder.measured(&reconciler.backend_mut().take_tally());
         match wait(inputs, step.next) {
             Wait::Input(input) => {

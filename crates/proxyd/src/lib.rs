@@ -30,5 +30,6 @@ mod resolve;
 mod run;
 mod serve;
 mod source;
+mod spare;
 mod status;
 mod why;

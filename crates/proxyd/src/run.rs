@@ -33,6 +33,7 @@ use crate::output::print;
 use crate::page::Page;
 use crate::reload::{self, Listeners, Live};
 use crate::source::{Changes, Severity};
+use crate::spare::Spare;
 use crate::status;
 
 /// Serve the Services of the cluster on this node, and follow every change.
@@ -60,7 +61,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(3600);
 
 /// Does what the flags say: most often, serves until it is told to stop.
-pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &RunArgs, give_back_memory: fn()) -> anyhow::Result<()> {
     let flags = &args.node.flags;
     if flags.version().is_some() {
         return say_version();
@@ -81,7 +82,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         return prepare(settings);
     }
     let settings = settings.clone();
-    serve(&settings, Reload { flags: flags.clone(), configuration, verbosity }, lines)
+    let reload = Reload { flags: flags.clone(), configuration, verbosity };
+    serve(&settings, reload, lines, Spare::new(give_back_memory))
 }
 
 /// What it takes to follow the configuration file.
@@ -103,7 +105,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()> {
+fn serve(settings: &Settings, reload: Reload, lines: Lines, spare: Spare) -> anyhow::Result<()> {
     // They listen before the first look, so that nothing between is missed.
     let watcher = settings.manifests.as_ref().map(|directory| Watcher::new(directory, SETTLE));
     let monitor = Monitor::of_network().context("listen for changes of the network")?;
@@ -157,7 +159,7 @@ fn serve(settings: &Settings, reload: Reload, lines: Lines) -> anyhow::Result<()
     }
     let driver = thread::Builder::new()
         .name("driver".to_owned())
-        .spawn(move || drive(reconciler, facts, publisher, recorder, notices, &receiver))
+        .spawn(move || drive(reconciler, facts, publisher, recorder, notices, spare, &receiver))
         .context("start the driver thread")?;
     follow_network(monitor, &inputs)?;
     follow_configuration(reload, in_effect, &inputs)?;

@@ -23,6 +23,7 @@ use crate::metrics::{Limits, Metrics, Requests};
 use crate::network::Networked;
 use crate::node_facts::{NodeFacts, Pods};
 use crate::notice::Notices;
+use crate::spare::Spare;
 
 impl Networked for MemoryBackend {
     fn follow_network(&mut self, _: NodeIps) {}
@@ -73,7 +74,8 @@ impl Scene {
                 Reconciler::new(MemoryBackend::default(), Model::new("n1"), Schedule::default());
             let (publisher, _published) = Publisher::new(Duration::from_secs(30));
             let facts = NodeFacts::new(Vec::new(), None, Vec::new());
-            drive(reconciler, facts, publisher, recorder, Notices::default(), &receiver);
+            let spare = Spare::new(|| ());
+            drive(reconciler, facts, publisher, recorder, Notices::default(), spare, &receiver);
         });
         let scratch = Scratch::new();
         let path = scratch.path().join("proxyd.sock");
