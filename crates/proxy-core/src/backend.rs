@@ -31,13 +31,13 @@ pub trait Backend: Send {
 
     /// Does ahead of the first [`Backend::resync`], while inputs still come in, what depends on
     /// none of them, so that nobody has to wait for it then. What is served now, whoever programmed
-    /// it, must stay as it is: where that cannot be, it is left out. Once it is done,
+    /// it, must stay as it is: where that cannot be, it is left out (`None`). Once it is done,
     /// [`Backend::apply`] may be called before the first resync.
     ///
     /// # Errors
     /// When the state of the data plane is not known afterwards; a resync mends that.
-    fn prepare(&mut self) -> Result<Preparation, BackendError> {
-        Ok(Preparation::LeftOut)
+    fn prepare(&mut self) -> Result<Option<Report>, BackendError> {
+        Ok(None)
     }
 
     /// Trusts nothing remembered: reads back, keeps what is right, mends what is not, drops what
@@ -80,15 +80,6 @@ pub trait Backend: Send {
     fn cleanup(&mut self) -> Result<Report, BackendError>;
 }
 
-/// Whether [`Backend::prepare`] did something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preparation {
-    /// What depends on no input is in place.
-    Done,
-    /// There is nothing of that kind, or this is not the time for it.
-    LeftOut,
-}
-
 /// How much of the data plane an audit compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
@@ -107,7 +98,7 @@ macro_rules! forward {
                 (**self).capabilities()
             }
 
-            fn prepare(&mut self) -> Result<Preparation, BackendError> {
+            fn prepare(&mut self) -> Result<Option<Report>, BackendError> {
                 (**self).prepare()
             }
 

@@ -130,7 +130,7 @@ pub mod why;
 
 pub use backend::{
     Backend, BackendError, Capabilities, Drift, DriftKind, Extent, Failure, Feature, Inspect,
-    Maintenance, ObjectError, Preparation, Report,
+    Maintenance, ObjectError, Report,
 };
 pub use endpoint::{Conditions, Endpoint, EndpointSlice, Hints, SliceKey, SlicePort};
 pub use foreign::{ForeignAddresses, Owner};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::diff::{Change, diff};
 use crate::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Failure, Inspect,
-    ObjectError, Preparation, Report, VirtualServer, VirtualServerKey,
+    ObjectError, Report, VirtualServer, VirtualServerKey,
 };
 
 /// Serves from memory. What it holds is its data plane, so it never disagrees with itself unless
@@ -190,9 +190,9 @@ impl Backend for MemoryBackend {
     }
 
     /// Reads what is there.
-    fn prepare(&mut self) -> Result<Preparation, BackendError> {
+    fn prepare(&mut self) -> Result<Option<Report>, BackendError> {
         self.left = Some(self.servers.clone());
-        Ok(Preparation::Done)
+        Ok(Some(Report::default()))
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Backend, BackendError, Capabilities, Delta, DesiredState, Extent, Maintenance, Preparation,
-    Report,
+    Backend, BackendError, Capabilities, Delta, DesiredState, Extent, Maintenance, Report,
 };
 
 /// Wraps a backend and measures it. The clock is an argument, like everywhere in this crate.
@@ -103,8 +102,9 @@ impl<B: Backend> Backend for Metered<B> {
         self.backend.capabilities()
     }
 
-    fn prepare(&mut self) -> Result<Preparation, BackendError> {
-        self.backend.prepare()
+    fn prepare(&mut self) -> Result<Option<Report>, BackendError> {
+        let report = self.backend.prepare()?;
+        Ok(report.map(|report| self.count(report)))
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {

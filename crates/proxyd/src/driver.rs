@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use proxy_core::Event;
 use proxy_core::reconciler::Reconciler;
-use tracing::debug;
 
 use crate::health::{Now, Publisher};
 use crate::journal::Journal;
@@ -62,7 +61,7 @@ pub(crate) fn drive<B: Networked>(
     let mut journal = Journal::new(notices);
     let mut chronicle = Chronicle::new(Instant::now());
     if let Err(error) = reconciler.prepare() {
-        debug!("nothing was prepared; it is tried again when everything is listed: {error}");
+        journal.failed(&error);
     }
     loop {
         let now = Now::read();

@@ -160,7 +160,8 @@ impl Journal {
         );
     }
 
-    fn failed(&mut self, error: &BackendError) {
+    /// Nothing can be said about single objects; what comes next does all of it.
+    pub(crate) fn failed(&mut self, error: &BackendError) {
         let words = chain(error);
         if self.broken.as_ref() != Some(&words) {
             error!("the kernel's state is not known, it will be read back: {words}");

@@ -1,7 +1,7 @@
 //! What is done ahead of the first resync, while nobody knows yet what is wanted: most of what a
 //! fresh node has to wait for are programs that load the static rules.
 
-use proxy_core::{BackendError, Preparation, Report};
+use proxy_core::{BackendError, Report};
 
 use super::survey::{Seen, look};
 use super::wish::adopt_marks;
@@ -12,10 +12,10 @@ use crate::observe::Observed;
 
 impl<K: Kernel> IpvsBackend<K> {
     /// Reads the kernel, and puts sets, static rules and device in place.
-    pub(super) fn lay_ahead(&mut self) -> Result<Preparation, BackendError> {
+    pub(super) fn lay_ahead(&mut self) -> Result<Option<Report>, BackendError> {
         let Seen { observed, saved } = look(&mut self.kernel, &self.capabilities.families, None)?;
         if is_served_by_another(&observed) {
-            return Ok(Preparation::LeftOut);
+            return Ok(None);
         }
         self.ledger = Ledger::new(self.ownership.marks);
         adopt_marks(self.ledger.marks_mut(), &observed);
@@ -23,8 +23,8 @@ impl<K: Kernel> IpvsBackend<K> {
         let (mut report, _) = self.lay_foundations(saved)?;
         let device = Touched { everything: true, ..Touched::default() };
         report.merge(self.change(&device, &mut |_| {})?);
-        self.ahead = Preparation::Done;
-        Ok(Preparation::Done)
+        self.is_laid_ahead = true;
+        Ok(Some(report))
     }
 
     /// Brings everything in `touched` to what is wanted. Stale flows and what drains are left to the
@@ -50,7 +50,7 @@ impl<K: Kernel> IpvsBackend<K> {
     /// The kernel as it is, and its rules unless they were put in place ahead and nothing speaks
     /// against them.
     pub(super) fn look_again(&mut self) -> Result<Seen, BackendError> {
-        if self.ahead == Preparation::Done && !self.doubts.about_rules() {
+        if self.is_laid_ahead && !self.doubts.about_rules() {
             let attempt = "read the kernel's virtual servers, sets and routes";
             let observed = self.kernel.observe().map_err(attempting(attempt))?;
             return Ok(Seen { observed, saved: None });

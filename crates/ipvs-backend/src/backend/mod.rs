@@ -23,7 +23,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 use proxy_core::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Drift, DriftKind, Extent,
-    Maintenance, Preparation, Report, VirtualServerKey,
+    Maintenance, Report, VirtualServerKey,
 };
 
 use crate::drain::{DrainPolicy, Drains};
@@ -90,7 +90,7 @@ pub struct IpvsBackend<K = Netlink> {
     agreed: Option<u32>,
     quiet: Quiet,
     /// Whether sets, static rules and device were put in place ahead of the first resync.
-    ahead: Preparation,
+    is_laid_ahead: bool,
     looking: Option<Looking<K>>,
     /// What the next look can use.
     reader: Option<K>,
@@ -135,7 +135,7 @@ impl<K: Kernel> IpvsBackend<K> {
             leftovers: BTreeMap::new(),
             agreed: None,
             quiet: Quiet::default(),
-            ahead: Preparation::LeftOut,
+            is_laid_ahead: false,
             looking: None,
             reader: None,
             config,
@@ -288,14 +288,14 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
         &self.capabilities
     }
 
-    fn prepare(&mut self) -> Result<Preparation, BackendError> {
+    fn prepare(&mut self) -> Result<Option<Report>, BackendError> {
         self.lay_ahead()
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
         self.give_up_look();
         let survey = self.survey(desired);
-        self.ahead = Preparation::LeftOut;
+        self.is_laid_ahead = false;
         let Survey { observed, saved, ledger, touched } = survey?;
         (self.observed, self.ledger) = (observed, ledger);
         self.leftovers.clear();
@@ -326,7 +326,7 @@ impl<K: Kernel> Backend for IpvsBackend<K> {
                 touched.shared.entry(object).or_insert(Some(key));
             }
         }
-        if self.ahead == Preparation::Done {
+        if self.is_laid_ahead {
             return self.change_ahead(&touched);
         }
         self.mend(&touched, &mut |_| {})

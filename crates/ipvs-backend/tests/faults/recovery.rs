@@ -11,9 +11,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proxy_core::{
-    Backend as _, Delta, DesiredState, Event, Extent, Family, Preparation, Scheduler,
-};
+use proxy_core::{Backend as _, Delta, DesiredState, Event, Extent, Family, Scheduler};
 
 use crate::kernel::{ABSENT_SCHEDULER, FakeKernel};
 use crate::meddling::Meddling;
@@ -143,7 +141,7 @@ proptest! {
         let before = made_of(State::of_strangers(), &desired, Binding::Route);
         let kernel = FakeKernel::new(before.clone());
         let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
-        prop_assert_eq!(backend.prepare().unwrap(), Preparation::Done);
+        prop_assert_eq!(backend.prepare().unwrap().unwrap().changes, 0);
         prop_assert_eq!(backend.apply(&Delta::between(&DesiredState::new(), &desired)).unwrap().changes, 0);
         prop_assert_eq!(backend.resync(&desired).unwrap().changes, 0);
         prop_assert_eq!(kernel.state(), before);
@@ -159,7 +157,7 @@ fn nothing_is_prepared_on_a_node_that_another_proxy_serves() {
     for before in [of_other_mode, of_ipvs_mode] {
         let kernel = FakeKernel::new(before.clone());
         let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
-        assert_eq!(backend.prepare().unwrap(), Preparation::LeftOut);
+        assert!(backend.prepare().unwrap().is_none());
         assert_eq!(kernel.state(), before);
     }
 }
@@ -170,7 +168,7 @@ fn what_others_changed_since_it_was_prepared_is_mended_by_the_first_resync() {
     let wanted = made_of(State::of_strangers(), &desired, Binding::Route);
     let kernel = FakeKernel::new(wanted.clone());
     let mut backend = backend(&kernel, &Faults::default(), Binding::Route);
-    assert_eq!(backend.prepare().unwrap(), Preparation::Done);
+    assert!(backend.prepare().unwrap().is_some());
     kernel.tamper(|state| {
         state.services.retain(|id, _| !id.to_string().contains("10.96.0.11"));
         state.rules.get_mut(&Family::Ipv4).unwrap().flush(0);

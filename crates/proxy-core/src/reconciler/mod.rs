@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::{
     Backend, BackendError, Delta, DesiredState, Event, Extent, Failure, Maintenance, Model,
-    ObjectError, Preparation, Report, ServiceKey, VirtualServerKey,
+    ObjectError, Report, ServiceKey, VirtualServerKey,
 };
 
 use dirty::Dirty;
@@ -39,7 +39,8 @@ pub struct Reconciler<B> {
     retries: Retries,
     parking: Parking,
     resync: Resync,
-    preparation: Preparation,
+    /// What was done ahead of the first resync, if anything.
+    prepared: Option<Report>,
     /// No earlier than this may changes be carried out.
     not_before: Option<Instant>,
     audit_due: Option<Instant>,
@@ -133,7 +134,7 @@ impl<B: Backend> Reconciler<B> {
             foresight: Some(Foresight::default()),
             parking: Parking::default(),
             resync: Resync::AwaitingStart,
-            preparation: Preparation::LeftOut,
+            prepared: None,
             not_before: None,
             audit_due: None,
             audit_asked: false,
@@ -155,10 +156,10 @@ impl<B: Backend> Reconciler<B> {
     /// is served as soon as they are complete, before all else is even decided.
     ///
     /// # Errors
-    /// What the backend says. It need not be answered: the first step does all of it, too.
+    /// What the backend says. Nothing follows from it: the first resync does all of it, too.
     pub fn prepare(&mut self) -> Result<(), BackendError> {
         if self.resync == Resync::AwaitingStart {
-            self.preparation = self.backend.prepare()?;
+            self.prepared = self.backend.prepare()?;
         }
         Ok(())
     }
@@ -313,14 +314,14 @@ impl<B: Backend> Reconciler<B> {
             self.desired = desired;
             parked.extend(self.parking.iter());
         }
-        let changes = self.run_ahead(parked);
+        let ahead = self.run_ahead(parked);
         let everything = self.dirty.take(usize::MAX);
         self.model.repack();
         self.decide(everything, parked);
         self.desired.repack();
         let mut result = self.backend.resync(&self.desired);
-        if let Ok(report) = &mut result {
-            report.changes += changes;
+        if let (Ok(report), Some(ahead)) = (&mut result, ahead) {
+            report.merge(ahead);
         }
         let attempts = self.resync.attempts();
         if result.is_ok() {
@@ -342,19 +343,17 @@ impl<B: Backend> Reconciler<B> {
         Outcome::Idle
     }
 
-    /// Carries out what is urgent ahead of the first resync, if the backend is prepared. Returns how
-    /// many objects changed; what failed, the resync finds and reports.
-    fn run_ahead(&mut self, parked: &mut Vec<Parked>) -> usize {
-        if std::mem::replace(&mut self.preparation, Preparation::LeftOut) == Preparation::LeftOut {
-            return 0;
-        }
+    /// Carries out what is urgent ahead of the first resync, if the backend is prepared. Returns what
+    /// was done until then; which virtual servers failed, the resync finds and reports.
+    fn run_ahead(&mut self, parked: &mut Vec<Parked>) -> Option<Report> {
+        let mut ahead = self.prepared.take()?;
         let urgent = self.dirty.take_urgent();
         let changed = self.decide(urgent, parked);
         let delta = self.desired.delta_for(changed);
-        if delta.is_empty() {
-            return 0;
+        if !delta.is_empty() {
+            ahead.changes += self.backend.apply(&delta).map_or(0, |report| report.changes);
         }
-        self.backend.apply(&delta).map_or(0, |report| report.changes)
+        Some(ahead)
     }
 
     fn run_changes(&mut self, now: Instant, parked: &mut Vec<Parked>) -> Outcome {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::memory::MemoryBackend;
 use crate::{
     Backend, BackendError, Capabilities, Delta, DesiredState, Failure, Feature, Maintenance,
-    ObjectError, Preparation, Report, Scheduler, VirtualServerKey,
+    ObjectError, Report, Scheduler, VirtualServerKey,
 };
 
 /// Wraps a [`MemoryBackend`]; what it is told to say, it says on top.
@@ -46,8 +46,8 @@ impl Backend for Scripted {
         self.memory.capabilities()
     }
 
-    fn prepare(&mut self) -> Result<Preparation, BackendError> {
-        if self.prepares { self.memory.prepare() } else { Ok(Preparation::LeftOut) }
+    fn prepare(&mut self) -> Result<Option<Report>, BackendError> {
+        if self.prepares { self.memory.prepare() } else { Ok(None) }
     }
 
     fn resync(&mut self, desired: &DesiredState) -> Result<Report, BackendError> {
