@@ -3,9 +3,9 @@
 
 use proxy_core::{BackendError, Report};
 
-use super::survey::{Seen, look};
+use super::IpvsBackend;
+use super::survey::{Seen, look, observe};
 use super::wish::adopt_marks;
-use super::{IpvsBackend, attempting};
 use crate::kernel::Kernel;
 use crate::ledger::{Ledger, Touched};
 use crate::observe::Observed;
@@ -51,9 +51,7 @@ impl<K: Kernel> IpvsBackend<K> {
     /// against them.
     pub(super) fn look_again(&mut self) -> Result<Seen, BackendError> {
         if self.is_laid_ahead && !self.doubts.about_rules() {
-            let attempt = "read the kernel's virtual servers, sets and routes";
-            let observed = self.kernel.observe().map_err(attempting(attempt))?;
-            return Ok(Seen { observed, saved: None });
+            return Ok(Seen { observed: observe(&mut self.kernel)?, saved: None });
         }
         look(&mut self.kernel, &self.capabilities.families, None)
     }

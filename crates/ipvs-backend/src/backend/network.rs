@@ -65,12 +65,13 @@ impl<K: Kernel> IpvsBackend<K> {
 
     /// Compares what there is reason to.
     pub(super) fn settle_doubts(&mut self) -> Result<Report, BackendError> {
-        let Doubts { bindings, rules, new_rules } = std::mem::take(&mut self.doubts);
+        let doubts = std::mem::take(&mut self.doubts);
+        let Doubts { bindings, new_rules, .. } = doubts;
         let mut report = Report::default();
-        if bindings || rules || new_rules {
+        if bindings || doubts.about_rules() {
             self.give_up_look();
         }
-        if rules || new_rules {
+        if doubts.about_rules() {
             let differences = self.ensure_rules(Saved::default())?;
             let changes = differences.len();
             let drift = if new_rules { Vec::new() } else { differences };

@@ -68,13 +68,17 @@ pub(super) fn look(
     families: &[Family],
     agreed: Option<u32>,
 ) -> Result<Seen, BackendError> {
-    let attempt = "read the kernel's virtual servers, sets and routes";
-    let mut observed = kernel.observe().map_err(attempting(attempt))?;
+    let mut observed = observe(kernel)?;
     if agreed.is_some() && rules_generation(kernel)? == agreed {
         return Ok(Seen { observed, saved: None });
     }
     let saved = read_rules(kernel, families, &mut observed)?;
     Ok(Seen { observed, saved: Some(saved) })
+}
+
+/// Reads everything but the destinations of services and the packet filter's rules.
+pub(super) fn observe(kernel: &mut impl Kernel) -> Result<Observed, BackendError> {
+    kernel.observe().map_err(attempting("read the kernel's virtual servers, sets and routes"))
 }
 
 fn rules_generation(kernel: &mut impl Kernel) -> Result<Option<u32>, BackendError> {

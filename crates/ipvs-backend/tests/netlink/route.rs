@@ -17,6 +17,13 @@ fn open() -> Route {
     Route::open(traffic()).expect("a route socket")
 }
 
+/// The index of a new device for virtual servers.
+fn dummy_link(client: &mut Route) -> u32 {
+    client.add_dummy_link("kube-ipvs0").expect("a dummy module");
+    let links = client.links().expect("a dump");
+    links.iter().find(|link| link.name == "kube-ipvs0").expect("added").index
+}
+
 /// A namespace with two node addresses of each family.
 fn node() -> Route {
     tool("ip link add eth0 type bridge");
@@ -134,9 +141,7 @@ fn a_route_without_a_source_is_replaced_too() {
 fn the_address_of_kube_proxy_is_taken_over_and_back() {
     in_namespace(|| {
         let mut client = node();
-        client.add_dummy_link("kube-ipvs0").expect("a dummy module");
-        let links = client.links().expect("a dump");
-        let device = links.iter().find(|link| link.name == "kube-ipvs0").expect("added").index;
+        let device = dummy_link(&mut client);
         for (address, source, other) in
             [("10.96.0.1", "192.168.10.5", "192.168.10.6"), ("fd96::1", "fd10::5", "fd10::6")]
         {
@@ -190,9 +195,7 @@ fn the_address_of_kube_proxy_is_taken_over_and_back() {
 fn an_address_can_be_reached_as_soon_as_it_was_added() {
     in_namespace(|| {
         let mut client = node();
-        client.add_dummy_link("kube-ipvs0").expect("a dummy module");
-        let links = client.links().expect("a dump");
-        let device = links.iter().find(|link| link.name == "kube-ipvs0").expect("added").index;
+        let device = dummy_link(&mut client);
         for number in 1..=64 {
             for address in [format!("10.96.0.{number}"), format!("fd96::{number}")] {
                 let address = ip(&address);

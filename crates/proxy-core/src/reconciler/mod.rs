@@ -333,6 +333,7 @@ impl<B: Backend> Reconciler<B> {
         self.settle(result, attempts, now).map_or_else(Outcome::Failed, Outcome::Resynced)
     }
 
+    /// Decides about some Services beside the state that others are told, which stays empty.
     fn run_foresight(&mut self) -> Outcome {
         let Some(mut foresight) = self.foresight.take() else { return Outcome::Idle };
         let services = foresight.take(self.schedule.batch, &mut self.dirty);
