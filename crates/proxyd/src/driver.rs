@@ -1,8 +1,8 @@
 //! The loop that drives a backend: inputs in, steps out. It runs on a thread of its own, since a
 //! backend's calls block.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
 
 use proxy_core::Event;
 use proxy_core::reconciler::Reconciler;
@@ -63,51 +63,52 @@ pub(crate) fn drive<B: Networked>(
     if let Err(error) = reconciler.prepare() {
         journal.failed(&error);
     }
+    let mut now = Now::read();
     loop {
-        let now = Now::read();
         publisher.step_begins(&reconciler, now);
         recorder.step_begins(&reconciler, now.wall);
-        let start = Instant::now();
-        let step = reconciler.step(start);
-        let took = start.elapsed();
+        let step = reconciler.step(now.steady);
+        let begin = std::mem::replace(&mut now, Now::read());
+        let took = now.steady.saturating_duration_since(begin.steady);
         journal.step(&step, reconciler.desired(), took);
-        let now = Now::read();
         publisher.step(&step.outcome, &reconciler, now);
         recorder.step(&step.outcome, &reconciler, took, now.wall);
         chronicle.step(&step.outcome, now.steady);
-        spare.step(&step.outcome);
+        spare.step(&step.outcome, now.steady);
         recorder.measured(&reconciler.backend_mut().take_tally());
-        match wait(inputs, step.next) {
+        let next = [step.next, spare.due()].into_iter().flatten().min();
+        let woken = wait(inputs, next, now.steady);
+        now = Now::read();
+        match woken {
             Wait::Input(input) => {
                 for input in std::iter::once(input).chain(inputs.try_iter()) {
                     match input {
                         Input::Events(events) => {
-                            let now = Instant::now();
                             for event in events {
                                 publisher.event(&event, &reconciler);
                                 recorder.event(&event, &reconciler);
-                                network::note_node(&event, &mut facts, &mut reconciler, now);
-                                reconciler.handle(event, now);
+                                network::note_node(&event, &mut facts, &mut reconciler, now.steady);
+                                reconciler.handle(event, now.steady);
                             }
                         }
                         Input::Network(news) => {
-                            network::take_in(news, &mut facts, &mut reconciler, Instant::now());
+                            network::take_in(news, &mut facts, &mut reconciler, now.steady);
                         }
                         Input::Settings(live) => {
-                            let now = Instant::now();
                             publisher.set_sync_period(live.schedule.audit_interval);
-                            reconciler.reschedule(live.schedule, now);
-                            network::reconfigure(live, &mut facts, &mut reconciler, now);
+                            reconciler.reschedule(live.schedule, now.steady);
+                            network::reconfigure(live, &mut facts, &mut reconciler, now.steady);
                         }
                         Input::Complete => {
                             reconciler.start();
                             chronicle.complete();
-                            publisher.started(&reconciler, Now::read());
+                            publisher.started(&reconciler, now);
                         }
                         Input::Problems { new, solved } => chronicle.problems(new, &solved),
                         Input::Asked(inquiry) => {
-                            let now = Now::read();
                             chronicle.answer(inquiry, &mut reconciler, &journal, &facts, now);
+                            // That may have taken a while.
+                            now = Now::read();
                         }
                         Input::Audit => reconciler.request_audit(),
                         Input::Stop => return,
@@ -127,11 +128,18 @@ enum Wait {
     Over,
 }
 
-fn wait(inputs: &Receiver<Input>, until: Option<Instant>) -> Wait {
+fn wait(inputs: &Receiver<Input>, until: Option<Instant>, now: Instant) -> Wait {
     let Some(until) = until else {
         return inputs.recv().map_or(Wait::Over, Wait::Input);
     };
-    match inputs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+    let waited = match until.saturating_duration_since(now) {
+        Duration::ZERO => inputs.try_recv().map_err(|error| match error {
+            TryRecvError::Empty => RecvTimeoutError::Timeout,
+            TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+        }),
+        timeout => inputs.recv_timeout(timeout),
+    };
+    match waited {
         Ok(input) => Wait::Input(input),
         Err(RecvTimeoutError::Timeout) => Wait::Due,
         Err(RecvTimeoutError::Disconnected) => Wait::Over,
