@@ -151,7 +151,11 @@ impl Cluster {
             let streams = self.streams();
             self.runtime.block_on(async {
                 tokio::spawn(events::publish(Arc::clone(&self.server), self.node_name, notices));
-                follow(streams, Tracker::new(parser), &said, &sources, &inputs).await;
+                // A task that is woken goes on at once. What the runtime itself waits for does so
+                // only after it has looked for news of all sockets and timers.
+                let follow = follow(streams, Tracker::new(parser), said, sources, inputs);
+                // That it panicked has been said.
+                let _ = tokio::spawn(follow).await;
             });
         };
         thread::Builder::new()
@@ -181,9 +185,9 @@ impl Cluster {
 async fn follow(
     streams: impl futures::Stream<Item = News> + Unpin,
     mut tracker: Tracker,
-    notices: &Notices,
-    sources: &Sources,
-    inputs: &Sender<Input>,
+    notices: Notices,
+    sources: Sources,
+    inputs: Sender<Input>,
 ) {
     let mut batches = streams.ready_chunks(BATCH);
     let mut was_complete = false;
@@ -194,10 +198,10 @@ async fn follow(
             if let watch::Heard::Condition(condition) = &heard {
                 say_condition(kind, condition);
             }
-            count(kind, &heard, sources, now);
+            count(kind, &heard, &sources, now);
             tracker.take(kind, heard, &mut changes);
         }
-        changes.say_problems(notices);
+        changes.say_problems(&notices);
         if !(changes.problems.is_empty() && changes.solved.is_empty()) {
             for resource in Resource::ALL {
                 sources.rejected(resource, tracker.rejected(resource));

@@ -319,7 +319,9 @@ impl<T: Watchable> Watch<T> {
             }
             Err(error) => return Err(Failure::Request(error)),
         };
-        self.outage.moves(std::time::Instant::now());
+        if self.outage.lasts() {
+            self.outage.moves(std::time::Instant::now());
+        }
         self.state = State::Watching(next.unwrap_or(version), events);
         Ok(heard)
     }
