@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,6 +27,21 @@ pub(super) struct Lines {
     pub(super) open: AtomicUsize,
     /// Bytes that went out.
     pub(super) sent: AtomicU64,
+    /// When the last of them began to go out: nanoseconds since 1970.
+    sent_at: AtomicU64,
+}
+
+impl Lines {
+    /// When bytes last began to go out, on whichever connection.
+    pub(super) fn sent_at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.sent_at.load(Ordering::Relaxed))
+    }
+
+    fn sends(&self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.sent_at.store(nanoseconds, Ordering::Relaxed);
+    }
 }
 
 /// One connection.
@@ -114,6 +129,7 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let length = ready!(self.poll_allowed(context, bytes.len()));
+        self.lines.sends();
         let result = Pin::new(&mut self.stream).poll_write(context, &bytes[..length]);
         self.sent(&result);
         result
@@ -129,6 +145,7 @@ impl AsyncWrite for Wire {
             let first = buffers.iter().find(|buffer| !buffer.is_empty());
             return self.poll_write(context, first.map_or(&[], |buffer| buffer));
         }
+        self.lines.sends();
         let result = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
         self.sent(&result);
         result

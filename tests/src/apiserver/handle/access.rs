@@ -1,6 +1,7 @@
 //! Who may do what, and who did, by the handle.
 
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use super::ApiServer;
 use crate::apiserver::access::{Policy, Token};
@@ -52,6 +53,12 @@ impl ApiServer {
     #[must_use]
     pub fn bytes_sent(&self) -> u64 {
         bytes_sent(&self.shared)
+    }
+
+    /// When bytes last began to go out, on whichever connection.
+    #[must_use]
+    pub fn sent_at(&self) -> SystemTime {
+        self.shared.lines.sent_at()
     }
 
     /// Connections that are open.

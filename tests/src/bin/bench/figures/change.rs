@@ -1,9 +1,11 @@
-//! One thing changes: from the API server's write to the kernel.
+//! One thing changes: from the write to the API server until somebody else sees it in the kernel, and of
+//! that the part from the API server's sending it to the kernel's last acknowledgement, where the proxy
+//! says when that was.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -12,6 +14,7 @@ use super::cold::{Served, serve};
 use super::rolling::rolling;
 use crate::kernel::{Kernel, give_way};
 use crate::percentiles::say_percentiles;
+use crate::proxy::{Line, Proxy, between};
 use crate::reading::{say, say_time};
 use crate::size::Size;
 use crate::stage::{Audits, Stage};
@@ -41,12 +44,15 @@ pub(crate) fn change(program: &Path, size: Size, Change { changes }: Change) -> 
     measure(&stage, &mut kernel, 0..5)?;
     let (before, processes) = (proxy.usage()?, usage::started());
     let start = Instant::now();
-    let times = measure(&stage, &mut kernel, 5..5 + changes)?;
+    let kinds = measure(&stage, &mut kernel, 5..5 + changes)?;
     let took = start.elapsed();
     let used = proxy.usage()?.since(before);
     let processes = usage::started() - processes;
-    for (name, times) in NAMES.into_iter().zip(times) {
+    let acknowledged = acknowledged(&proxy);
+    for (name, Seen { times, sent }) in NAMES.into_iter().zip(kinds) {
         say_percentiles(name, times);
+        let inside = sent.iter().filter_map(|&sent| until(sent, &acknowledged));
+        say_percentiles(&format!("{name}, watch to ACK"), inside.collect());
     }
     let count = changes * u32::try_from(NAMES.len()).context("a few kinds")?;
     say_time("cpu user a change", used.user / count);
@@ -65,13 +71,41 @@ const NAMES: [&str; 5] = [
     "service removed",
 ];
 
+/// Changes of one kind.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// From each write to the API server until the kernel showed it.
+    times: Vec<Duration>,
+    /// When the API server began to send each to the proxy.
+    sent: Vec<SystemTime>,
+}
+
+impl Seen {
+    fn note(&mut self, took: Duration, stage: &Stage) {
+        self.times.push(took);
+        self.sent.push(stage.api.sent_at());
+    }
+}
+
+/// When the kernel had acknowledged each of its changes, as proxyd says. Nothing of another program.
+fn acknowledged(proxy: &Proxy) -> Vec<SystemTime> {
+    let done = |line: &Line| line.text.contains("synced") && line.field("changed").is_some();
+    proxy.lines().filter(done).map(|line| line.at).collect()
+}
+
+/// How long after `sent` the change was acknowledged that was sent then: no other was under way.
+fn until(sent: SystemTime, acknowledged: &[SystemTime]) -> Option<Duration> {
+    let next = acknowledged.partition_point(|&at| at < sent);
+    acknowledged.get(next).map(|&at| between(sent, at))
+}
+
 fn measure(
     stage: &Stage,
     kernel: &mut Kernel,
     rounds: std::ops::Range<u32>,
-) -> anyhow::Result<[Vec<Duration>; 5]> {
+) -> anyhow::Result<[Seen; 5]> {
     let plain: Vec<_> = Plain::all(&stage.population).take(64).collect();
-    let mut times = [const { Vec::new() }; 5];
+    let mut seen = [const { Seen { times: Vec::new(), sent: Vec::new() } }; 5];
     for (round, plain) in rounds.zip(plain.iter().cycle()) {
         let id = plain.id();
         for Step { slice, server, weight, kind } in steps(plain, round) {
@@ -82,7 +116,7 @@ fn measure(
                 kernel.after(change, PATIENCE, |kernel| weight.is(kernel.weight(&id, server)));
             let took = took.with_context(|| format!("{weight:?} of {server} does not come"))?;
             if let Some(kind) = kind {
-                times[kind].push(took);
+                seen[kind].note(took, stage);
             }
             thread::sleep(REST);
         }
@@ -94,17 +128,17 @@ fn measure(
             let _ = stage.api.apply(&service.service);
         };
         let took = kernel.after(change, PATIENCE, |kernel| !kernel.active(&id).is_empty());
-        times[3].push(took.context("a new Service does not come")?);
+        seen[3].note(took.context("a new Service does not come")?, stage);
         thread::sleep(REST);
         let (namespace, name) = name(&service.service);
         let change = || assert!(stage.api.delete("services", namespace, name), "it was there");
         let is_gone = |kernel: &mut Kernel| matches!(kernel.ipvs.service(&id), Ok(None));
         let took = kernel.after(change, PATIENCE, is_gone);
-        times[4].push(took.context("a Service that is gone stays")?);
+        seen[4].note(took.context("a Service that is gone stays")?, stage);
         stage.api.delete("endpointslices", namespace, name);
         thread::sleep(REST);
     }
-    Ok(times)
+    Ok(seen)
 }
 
 /// What the weight of a server is to become.
