@@ -38,11 +38,13 @@ const BYTES: usize = 512 << 10;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines(Arc<Mutex<Ring>>);
 
+/// The lines in one piece: each by itself would stay among what comes and goes, and keep pages of it.
 #[derive(Debug, Default)]
 struct Ring {
     /// From the oldest.
-    lines: VecDeque<String>,
-    bytes: usize,
+    text: VecDeque<u8>,
+    /// Of each line.
+    lengths: VecDeque<usize>,
     /// How many are gone.
     forgotten: u64,
 }
@@ -51,21 +53,23 @@ impl Lines {
     /// All that are kept, and how many there were before.
     pub(crate) fn text(&self) -> String {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::with_capacity(ring.bytes + 64);
+        let mut text = Vec::with_capacity(ring.text.len() + 64);
         if ring.forgotten > 0 {
-            text.push_str(&format!("({} older lines are forgotten)\n", ring.forgotten));
+            text.extend(format!("({} older lines are forgotten)\n", ring.forgotten).bytes());
         }
-        text.extend(ring.lines.iter().map(String::as_str));
-        text
+        let (older, newer) = ring.text.as_slices();
+        text.extend_from_slice(older);
+        text.extend_from_slice(newer);
+        String::from_utf8_lossy(&text).into_owned()
     }
 
-    fn push(&self, line: String) {
+    fn push(&self, line: &[u8]) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.bytes += line.len();
-        ring.lines.push_back(line);
-        while ring.lines.len() > LINES || ring.bytes > BYTES {
-            let Some(oldest) = ring.lines.pop_front() else { break };
-            ring.bytes -= oldest.len();
+        ring.lengths.push_back(line.len());
+        ring.text.extend(line);
+        while ring.lengths.len() > LINES || ring.text.len() > BYTES {
+            let Some(oldest) = ring.lengths.pop_front() else { break };
+            ring.text.drain(..oldest);
             ring.forgotten += 1;
         }
     }
@@ -74,7 +78,7 @@ impl Lines {
 /// Each write is a line: that is how the subscriber writes.
 impl io::Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(String::from_utf8_lossy(line).into_owned());
+        self.push(line);
         Ok(line.len())
     }
 
@@ -127,12 +131,16 @@ mod tests {
     fn the_last_lines_are_kept_and_no_more() {
         let lines = Lines::default();
         for number in 0..LINES + 5 {
-            lines.push(format!("line {number}\n"));
+            lines.push(format!("line {number}\n").as_bytes());
         }
         let text = lines.text();
         assert_eq!(text.lines().count(), LINES + 1);
         assert!(text.starts_with("(5 older lines are forgotten)\nline 5\n"), "{text:.80}");
-        lines.push("x".repeat(BYTES));
-        assert_eq!(lines.0.lock().unwrap().lines.len(), 1, "a long line takes the room of others");
+        lines.push(&[b'x'; BYTES]);
+        assert_eq!(
+            lines.0.lock().unwrap().lengths.len(),
+            1,
+            "a long line takes the room of others"
+        );
     }
 }

@@ -16,7 +16,7 @@ use crate::stage::Audits;
 
 const CHANGES: Churn = Churn { rate: 500, period: Duration::from_secs(20) };
 /// What is ready to be given back is, in this time.
-const REST: Duration = Duration::from_secs(3);
+const REST: Duration = Duration::from_secs(7);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Measures it.
@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// When something does not come to the kernel.
 pub(crate) fn memory(program: &Path, size: Size) -> anyhow::Result<()> {
     let Served { stage, proxy } = serve(program, size, Audits::Rare)?;
+    thread::sleep(REST);
     let mut last = proxy.usage()?;
     say("peak after start", last.peak_kib, "KiB");
     say("after start", last.resident_kib, "KiB");
