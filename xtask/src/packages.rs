@@ -28,6 +28,7 @@ pub(crate) const NETWORK_TOOLS: &[Tool] = &[
     Tool { program: "ping", package: "iputils-ping" },
     Tool { program: "conntrack", package: "conntrack" },
     Tool { program: "nft", package: "nftables" },
+    Tool { program: "strace", package: "strace" },
 ];
 
 /// Makes sure that every tool is there; installs the missing ones as root, else says how.

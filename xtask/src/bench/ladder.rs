@@ -49,11 +49,13 @@ pub(crate) enum Figure {
     Path,
     /// How long others wait for the kernel during a start
     Lock,
+    /// System calls and netlink messages of a start and of a change
+    Calls,
     /// The libraries alone, without a kernel
     Library,
 }
 
-const ALL: [Figure; 9] = [
+const ALL: [Figure; 10] = [
     Figure::Cold,
     Figure::Adopt,
     Figure::Change,
@@ -62,6 +64,7 @@ const ALL: [Figure; 9] = [
     Figure::Memory,
     Figure::Path,
     Figure::Lock,
+    Figure::Calls,
     Figure::Library,
 ];
 
@@ -103,6 +106,7 @@ impl Figure {
             Self::Memory => "memory",
             Self::Path => "path",
             Self::Lock => "lock",
+            Self::Calls => "calls",
             Self::Library => "library",
         }
     }
@@ -118,7 +122,9 @@ impl Figure {
             Self::Change => vec![LADDER[0], TYPICAL, size(50_000, 2)],
             Self::Memory => vec![TYPICAL, size(5_000, 50)],
             Self::Path => vec![size(10, 10), TYPICAL],
-            Self::Adopt | Self::Churn | Self::Idle | Self::Lock | Self::Library => vec![TYPICAL],
+            Self::Adopt | Self::Churn | Self::Idle | Self::Lock | Self::Calls | Self::Library => {
+                vec![TYPICAL]
+            }
         }
     }
 

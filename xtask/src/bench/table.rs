@@ -25,7 +25,7 @@ pub(super) fn render(results: &Results) -> String {
     for row in results.rows() {
         let run = row.run.to_string();
         if run != last {
-            text.push_str(&format!("\n{run:<32}"));
+            text.push_str(&format!("\n{run:<40}"));
             for program in &programs {
                 text.push_str(&format!(" {program:>14}"));
             }
@@ -46,7 +46,7 @@ fn columns(rows: &[Row]) -> Vec<String> {
 }
 
 fn line(row: &Row, programs: &[String]) -> String {
-    let mut text = format!("  {:<30}", row.name);
+    let mut text = format!("  {:<38}", row.name);
     for program in programs {
         let shown = row.programs.get(program).map_or_else(|| "-".to_owned(), shown);
         text.push_str(&format!(" {shown:>14}"));

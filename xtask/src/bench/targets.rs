@@ -70,21 +70,21 @@ const TARGETS: &[Target] = &[
     target(
         "endpoint added, p50 at 50,000 to that at 100",
         |it| {
-            let large = it.best("change 50000x2", "endpoint added p50", PROXYD)?;
-            Some(large / it.best("change 100x10", "endpoint added p50", PROXYD)?)
+            let large = it.best("change 50000x2", "endpoint added, watch to ACK p50", PROXYD)?;
+            Some(large / it.best("change 100x10", "endpoint added, watch to ACK p50", PROXYD)?)
         },
         Limit::Most(1.2),
         "",
     ),
     target(
-        "endpoint added, p50 at 50,000",
-        |it| it.best("change 50000x2", "endpoint added p50", PROXYD),
+        "endpoint added, watch to ACK, p50 at 50,000",
+        |it| it.best("change 50000x2", "endpoint added, watch to ACK p50", PROXYD),
         Limit::Most(1.0),
         "ms",
     ),
     target(
-        "endpoint added, p99 at 50,000",
-        |it| it.best("change 50000x2", "endpoint added p99", PROXYD),
+        "endpoint added, watch to ACK, p99 at 50,000",
+        |it| it.best("change 50000x2", "endpoint added, watch to ACK p99", PROXYD),
         Limit::Most(5.0),
         "ms",
     ),

@@ -12,6 +12,7 @@ mod proxy;
 mod reading;
 mod size;
 mod stage;
+mod trace;
 mod usage;
 mod workload;
 
@@ -63,6 +64,8 @@ enum Figure {
     Path,
     /// How long others wait for the kernel's lock of routes during a start.
     Lock,
+    /// System calls and netlink messages of a start and of a change.
+    Calls,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -83,5 +86,6 @@ fn main() -> anyhow::Result<()> {
         (Figure::Memory, Program::File(path)) => figures::memory(&path, size),
         (Figure::Path, Program::File(path)) => figures::path(&path, size, period),
         (Figure::Lock, Program::File(path)) => figures::lock(&path, size),
+        (Figure::Calls, Program::File(path)) => figures::calls(&path, size),
     }
 }

@@ -54,9 +54,24 @@ impl Proxy {
     /// # Errors
     /// When it cannot be.
     pub(crate) fn start(program: &Path, stage: &Stage, talk: Talk) -> anyhow::Result<Self> {
+        Self::run(Command::new(program), stage, talk)
+    }
+
+    /// Starts one, and writes down what it and its children ask of the kernel.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub(crate) fn start_traced(program: &Path, stage: &Stage, to: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new("strace");
+        // Everything in full, save strings: they are of no use here.
+        command.args(["-f", "-v", "-s", "0", "-o"]).arg(to).arg(program);
+        Self::run(command, stage, Talk::Usual)
+    }
+
+    fn run(mut command: Command, stage: &Stage, talk: Talk) -> anyhow::Result<Self> {
         let log = stage.logs().join(unique().to_string());
         let file = File::create(&log).context("make a file for the log")?;
-        let mut command = Command::new(program);
+        let program = command.get_program().display().to_string();
         command
             .arg(format!("--config={}", stage.config().display()))
             .arg(format!("--hostname-override={NODE}"))
@@ -65,7 +80,7 @@ impl Proxy {
             .stderr(file);
         // A child is in the namespace of the thread that starts it.
         let (started, child) = stage.node.enter(move || (SystemTime::now(), command.spawn()));
-        let child = child.with_context(|| format!("run {}", program.display()))?;
+        let child = child.with_context(|| format!("run {program}"))?;
         Ok(Self { child, started, log })
     }
 

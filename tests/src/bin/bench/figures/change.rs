@@ -30,7 +30,7 @@ pub(crate) struct Change {
 /// The longest that a change may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between changes, so that each comes to a proxy at rest.
-const REST: Duration = Duration::from_millis(15);
+pub(super) const REST: Duration = Duration::from_millis(15);
 
 /// Measures changes of each kind.
 ///
@@ -143,14 +143,14 @@ fn measure(
 
 /// What the weight of a server is to become.
 #[derive(Clone, Copy, Debug)]
-enum Weight {
+pub(super) enum Weight {
     Positive,
     /// No new connections; gone is as good.
     Zero,
 }
 
 impl Weight {
-    fn is(self, weight: Option<u32>) -> bool {
+    pub(super) fn is(self, weight: Option<u32>) -> bool {
         match self {
             Self::Positive => weight > Some(0),
             Self::Zero => weight.unwrap_or(0) == 0,
@@ -159,16 +159,16 @@ impl Weight {
 }
 
 /// A change of a slice, and where it shows.
-struct Step {
-    slice: Value,
-    server: SocketAddr,
-    weight: Weight,
+pub(super) struct Step {
+    pub(super) slice: Value,
+    pub(super) server: SocketAddr,
+    pub(super) weight: Weight,
     /// Which of [`NAMES`] it is, if it counts.
     kind: Option<usize>,
 }
 
 /// An endpoint comes and is about to go; another one comes in its place, and is gone without a word.
-fn steps(plain: &Plain, round: u32) -> [Step; 4] {
+pub(super) fn steps(plain: &Plain, round: u32) -> [Step; 4] {
     let [first, second] = [round, round + 500_000].map(|number| server(stranger(number)));
     let with = |server: SocketAddr, condition| {
         let mut slice = plain.slice.clone();

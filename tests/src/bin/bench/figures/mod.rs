@@ -1,6 +1,7 @@
 //! One file a figure.
 
 mod adopt;
+mod calls;
 mod change;
 mod churn;
 mod cold;
@@ -11,6 +12,7 @@ mod path;
 mod rolling;
 
 pub(crate) use adopt::adopt;
+pub(crate) use calls::calls;
 pub(crate) use change::{Change, change};
 pub(crate) use churn::{Churn, churn};
 pub(crate) use cold::cold;
