@@ -42,7 +42,7 @@ Examples:
   cargo xtask bench --sizes 1000x10 --only cold
   cargo xtask bench --sizes 10000x10 --only cold,adopt,change,memory --repeat 3
   cargo xtask bench --peer before=/tmp/proxyd-old --sizes 10000x10 --only churn
-  cargo xtask bench                      everything; takes an hour")]
+  cargo xtask bench                      everything; takes half an hour to an hour")]
 pub(crate) struct Args {
     /// Services and endpoints of each, as in 10000x10; without, each figure has its own
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
