@@ -31,11 +31,10 @@ impl Outage {
         is_news
     }
 
-    /// Something was heard. It may not go on, but then it is tried again as soon as at first.
-    pub(super) fn moves(&mut self, now: Instant) {
-        if self.since.is_some() {
-            self.since = Some(now);
-        }
+    /// Something was heard. It may not go on, but then it is tried again as soon as at first. The
+    /// time is asked for only while something fails.
+    pub(super) fn moves(&mut self, now: impl FnOnce() -> Instant) {
+        self.since = self.since.map(|_| now());
     }
 
     /// Before the next attempt: a tenth of the time the outage has lasted, so that one of ten seconds
@@ -78,12 +77,12 @@ mod tests {
     fn what_is_heard_in_between_shortens_the_wait_and_ends_nothing() {
         let begin = Instant::now();
         let mut outage = Outage::default();
-        outage.moves(begin);
+        outage.moves(|| begin);
         assert!(!outage.lasts());
         assert!(outage.begins(begin));
         let later = begin + Duration::from_secs(20);
         assert_eq!(outage.delay(later, 0.0).as_millis(), 2_000);
-        outage.moves(later);
+        outage.moves(|| later);
         assert_eq!(outage.delay(later, 0.0).as_millis(), 100);
         assert!(!outage.begins(later) && outage.ends());
     }

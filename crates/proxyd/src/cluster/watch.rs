@@ -319,9 +319,7 @@ impl<T: Watchable> Watch<T> {
             }
             Err(error) => return Err(Failure::Request(error)),
         };
-        if self.outage.lasts() {
-            self.outage.moves(std::time::Instant::now());
-        }
+        self.outage.moves(std::time::Instant::now);
         self.state = State::Watching(next.unwrap_or(version), events);
         Ok(heard)
     }

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::thread;
 
-use anyhow::Context as _;
-
-use super::change::{PATIENCE, REST, Step, steps};
+use super::change::{REST, steps};
 use super::cold::finish;
 use crate::kernel::Kernel;
 use crate::proxy::Proxy;
@@ -48,14 +46,8 @@ fn change(stage: &Stage, kernel: &mut Kernel, rounds: std::ops::Range<u32>) -> a
     let plain: Vec<_> = Plain::all(&stage.population).take(64).collect();
     let mut changes = 0;
     for (round, plain) in rounds.zip(plain.iter().cycle()) {
-        let id = plain.id();
-        for Step { slice, server, weight, .. } in steps(plain, round) {
-            let change = || {
-                let _ = stage.api.apply(&slice);
-            };
-            let took =
-                kernel.after(change, PATIENCE, |kernel| weight.is(kernel.weight(&id, server)));
-            took.with_context(|| format!("{weight:?} of {server} does not come"))?;
+        for step in steps(plain, round) {
+            step.make(stage, kernel)?;
             changes += 1;
             // What follows a change is its, too.
             thread::sleep(4 * REST);

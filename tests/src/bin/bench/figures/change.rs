@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
+use ipvs_backend::netlink::ipvs::ServiceId;
 use serde_json::Value;
 
 use super::cold::{Served, serve};
@@ -105,17 +106,11 @@ fn measure(
     rounds: std::ops::Range<u32>,
 ) -> anyhow::Result<[Seen; 5]> {
     let plain: Vec<_> = Plain::all(&stage.population).take(64).collect();
-    let mut seen = [const { Seen { times: Vec::new(), sent: Vec::new() } }; 5];
+    let mut seen = <[Seen; 5]>::default();
     for (round, plain) in rounds.zip(plain.iter().cycle()) {
-        let id = plain.id();
-        for Step { slice, server, weight, kind } in steps(plain, round) {
-            let change = || {
-                let _ = stage.api.apply(&slice);
-            };
-            let took =
-                kernel.after(change, PATIENCE, |kernel| weight.is(kernel.weight(&id, server)));
-            let took = took.with_context(|| format!("{weight:?} of {server} does not come"))?;
-            if let Some(kind) = kind {
+        for step in steps(plain, round) {
+            let took = step.make(stage, kernel)?;
+            if let Some(kind) = step.kind {
                 seen[kind].note(took, stage);
             }
             thread::sleep(REST);
@@ -143,14 +138,14 @@ fn measure(
 
 /// What the weight of a server is to become.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Weight {
+enum Weight {
     Positive,
     /// No new connections; gone is as good.
     Zero,
 }
 
 impl Weight {
-    pub(super) fn is(self, weight: Option<u32>) -> bool {
+    fn is(self, weight: Option<u32>) -> bool {
         match self {
             Self::Positive => weight > Some(0),
             Self::Zero => weight.unwrap_or(0) == 0,
@@ -160,11 +155,28 @@ impl Weight {
 
 /// A change of a slice, and where it shows.
 pub(super) struct Step {
-    pub(super) slice: Value,
-    pub(super) server: SocketAddr,
-    pub(super) weight: Weight,
+    slice: Value,
+    service: ServiceId,
+    server: SocketAddr,
+    weight: Weight,
     /// Which of [`NAMES`] it is, if it counts.
     kind: Option<usize>,
+}
+
+impl Step {
+    /// Makes the change, and waits for it. How long that took.
+    ///
+    /// # Errors
+    /// When it does not come to the kernel.
+    pub(super) fn make(&self, stage: &Stage, kernel: &mut Kernel) -> anyhow::Result<Duration> {
+        let Self { slice, service, server, weight, .. } = self;
+        let change = || {
+            let _ = stage.api.apply(slice);
+        };
+        let took =
+            kernel.after(change, PATIENCE, |kernel| weight.is(kernel.weight(service, *server)));
+        took.with_context(|| format!("{weight:?} of {server} does not come"))
+    }
 }
 
 /// An endpoint comes and is about to go; another one comes in its place, and is gone without a word.
@@ -177,7 +189,8 @@ pub(super) fn steps(plain: &Plain, round: u32) -> [Step; 4] {
         }
         slice
     };
-    let step = |slice, server, weight, kind| Step { slice, server, weight, kind };
+    let service = plain.id();
+    let step = |slice, server, weight, kind| Step { slice, service, server, weight, kind };
     let (ready, terminating) = (Condition::Ready, Condition::Terminating);
     [
         step(with(first, ready), first, Weight::Positive, Some(0)),
